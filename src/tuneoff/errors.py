@@ -1,0 +1,32 @@
+"""What can go wrong because of the input, as exceptions whose text a user can act on.
+
+TuneoffError
+├── StudyError    a study file, a command-line setting or a technique's settings
+├── DataError     a task's files or columns
+├── ModelError    a model's folder, architecture or tokenizer
+└── StoreError    a run directory
+"""
+
+
+class TuneoffError(Exception):
+    """Bad input: the message says what is wrong, where, and what to do. The commands exit with status 2."""
+
+
+class StudyError(TuneoffError):
+    """A study that cannot be run as written. `problems` holds one line for each thing that is wrong."""
+
+    def __init__(self, problems: str | list[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(TuneoffError):
+    """A data set that cannot be read or cannot be used; the message names file, line and column."""
+
+
+class ModelError(TuneoffError):
+    """A model that cannot be loaded or used as asked."""
+
+
+class StoreError(TuneoffError):
+    """A run directory that cannot be read, written or locked."""

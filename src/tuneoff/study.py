@@ -1,0 +1,152 @@
+"""The question a user asks, as checked models: models, task, techniques, protocol."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, model_validator
+
+from tuneoff.section import Section, keyed, unkeyed
+
+NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+Pooling = Literal["last", "mean", "first", "misindexed"]
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+def _plain_name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError("use lower-case letters, digits and single hyphens, such as 'lora-r32'")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+
+
+class ModelSpec(Section):
+    """A pre-trained model and how a vector is read from it. Fields left out are resolved by architecture."""
+
+    id: str = unkeyed(doc="Hub id or local folder.", min_length=1)
+    name: Name | None = unkeyed(None, doc="Name in folders and tables; by default the last part of the id.")
+    label: str | None = unkeyed(None, doc="Name shown to readers; by default the model card's, else the name.")
+    revision: str | None = unkeyed(None, doc="Branch, tag or commit on the hub.")
+    pooling: Literal["auto"] | Pooling = unkeyed(
+        "auto",
+        doc="Which hidden states stand for a text: last (decoders), mean or first (encoders). `misindexed` is the "
+        "defect of the 2025 experiment, for replication alone.",
+    )
+    head: Literal["linear", "native"] = keyed(
+        "linear", doc="`linear`: our bias-free layer on the pooled vector; `native`: the class's own pooling and head."
+    )
+    prefix: str | None = unkeyed(None, doc="Text put before each text; by model if left out (e5: 'query: ').")
+    template: str | None = unkeyed(None, doc="For decoders, how two texts become one; '{0}\\n{1}' if left out.")
+    max_length: int | None = unkeyed(None, doc="Tokens kept of a text; 512 or the model's limit if left out.", ge=8)
+    trust_remote_code: bool = keyed(False, doc="Run code that comes with the model.")
+
+
+class TaskSpec(Section):
+    """Where the labelled texts come from: a built-in task by name, files, or a data set of the hub."""
+
+    name: str | None = unkeyed(None, doc="A built-in task (terra, mini_rte), or a name for a task of your own.")
+    train: str | None = unkeyed(None, doc="File (.jsonl, .csv, .tsv, .parquet), or the hub data set's split.")
+    dev: str | None = unkeyed(None, doc="The same for choosing; cut out of train where needed if left out.")
+    test: str | None = unkeyed(None, doc="The same for reporting.")
+    hub: str | None = unkeyed(None, doc="Id of a data set on the hub.")
+    config: str | None = unkeyed(None, doc="Its configuration.")
+    revision: str | None = unkeyed(None, doc="Its branch, tag or commit.")
+    text: Annotated[list[str], BeforeValidator(_listed)] | None = unkeyed(
+        None, doc="One or two columns with text.", min_length=1, max_length=2
+    )
+    label: str | None = unkeyed(None, doc="Column with the label.")
+    group: str | None = unkeyed(None, doc="Rows with the same value stay on one side of every split we make.")
+    language: str | None = unkeyed(None, doc="Of a built-in task that has several (mini_rte: ru, en).")
+    data: str | None = unkeyed(None, doc="Folder with the built-in task's own files.")
+    drop_overlap: bool = unkeyed(False, doc="Remove train rows whose group also stands in dev or test.")
+    limit: int | None = unkeyed(None, doc="Take the first N rows of each split.", ge=1)
+
+
+class TechniqueSpec(Section):
+    """An entry of `techniques:`: a name, the technique it uses, and settings that differ from its defaults.
+
+    `settings` are checked by the technique itself; for a composed technique they belong to its last stage.
+    """
+
+    name: str = unkeyed(doc="Name in folders and tables.")
+    use: str = unkeyed(doc="A technique, or several joined by '+'.")
+    settings: dict[str, Any] = unkeyed({}, doc="Settings that differ from the technique's defaults.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_entry(cls, entry: Any) -> Any:
+        if isinstance(entry, str):
+            return {"name": entry, "use": entry}
+        if not isinstance(entry, dict) or "settings" in entry:
+            return entry
+        entry = dict(entry)
+        name = entry.pop("name", entry.get("use"))
+        use = entry.pop("use", name)
+        return {"name": name, "use": use, "settings": entry}
+
+    @model_validator(mode="after")
+    def _names_match(self) -> "TechniqueSpec":
+        for field in ("name", "use"):
+            for part in getattr(self, field).split("+"):
+                if not NAME.fullmatch(part):
+                    raise ValueError(f"{field} '{getattr(self, field)}': use lower-case letters, digits and hyphens")
+        if "+" in self.name and self.name != self.use:
+            raise ValueError(f"name '{self.name}': '+' only composes, so use must be the same")
+        return self
+
+
+class Protocol(Section):
+    """What every technique is given alike: budget, batch, seeds, evaluation, precision."""
+
+    steps: int | None = unkeyed(None, doc="Optimizer steps of each stage; or give epochs.", ge=1)
+    epochs: float | None = unkeyed(None, doc="Passes over train of each stage; 4 if steps is not given.", gt=0)
+    batch_size: int = keyed(24, doc="Examples in one optimizer step.", ge=1)
+    eval_every: int | None = unkeyed(None, doc="Steps between evaluations; 20 evaluations if left out.", ge=1)
+    eval_on: Literal["dev", "test"] = unkeyed("dev", doc="Where the curves come from.")
+    seeds: int | list[int] = unkeyed(3, doc="A count (0 to n-1) or a list of seeds.")
+    schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
+    warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
+    weight_decay: float = unkeyed(0.01, doc="Of AdamW; a technique may differ.", ge=0)
+    max_grad_norm: float | Literal["off"] = unkeyed(1.0, doc="Gradients are clipped to this norm.")
+    precision: Literal["auto", "fp32", "bf16"] = unkeyed("auto", doc="auto: bf16 autocast on a GPU, else fp32.")
+    keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
+    micro_tokens: int = unkeyed(1500, doc="Tokens computed at once; changes time and memory alone.", ge=1)
+    threads: int | None = unkeyed(None, doc="CPU threads; all cores if left out.", ge=1)
+    device: Literal["auto", "cpu", "cuda", "mps"] = unkeyed("auto", doc="Where to compute.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Protocol":
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("give steps or epochs, not both")
+        if isinstance(self.seeds, int) and self.seeds < 1:
+            raise ValueError("seeds: at least one is needed")
+        if isinstance(self.seeds, list) and (not self.seeds or len(set(self.seeds)) < len(self.seeds)):
+            raise ValueError("seeds: a list needs at least one seed, and each once")
+        if self.max_grad_norm != "off" and self.max_grad_norm <= 0:
+            raise ValueError("max_grad_norm: give a positive number, or off")
+        return self
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, a count written out as 0 .. n-1."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+
+class Study(Section):
+    """A question: these models, this task, these techniques, under this protocol."""
+
+    name: Name = unkeyed("study", doc="Names the run directory; the file's name if left out.")
+    title: str | None = unkeyed(None, doc="Shown above tables and in the report.")
+    models: list[ModelSpec] = unkeyed(doc="The models.", min_length=1)
+    task: TaskSpec = unkeyed(doc="The task.")
+    techniques: list[TechniqueSpec] = unkeyed(doc="The techniques, in the order of the tables.", min_length=1)
+    protocol: Protocol = unkeyed(Protocol(), doc="The protocol.")
+
+
+DEFAULT_TECHNIQUES = ("full", "linear-probe", "lora", "linear-probe+full", "linear-probe+lora")
