@@ -1,7 +1,6 @@
 """The question a user asks, as checked models: models, task, techniques, protocol."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
@@ -39,7 +38,8 @@ class ModelSpec(Section):
         "defect of the 2025 experiment, for replication alone.",
     )
     head: Literal["linear", "native"] = keyed(
-        "linear", doc="`linear`: our bias-free layer on the pooled vector; `native`: the class's own pooling and head."
+        "linear",
+        doc="`linear`: our bias-free layer on the pooled vector; `native`: the class's own pooling and head.",
     )
     prefix: str | None = unkeyed(None, doc="Text put before each text; by model if left out (e5: 'query: ').")
     template: str | None = unkeyed(None, doc="For decoders, how two texts become one; '{0}\\n{1}' if left out.")

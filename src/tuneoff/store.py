@@ -1,0 +1,251 @@
+"""The run directory: what a study asked, and each stage's record, history, predictions and weights."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from tuneoff.errors import StoreError
+from tuneoff.files import remove_leftovers, sha256, sync_folder, write_atomically, write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from filelock import BaseFileLock
+
+RECORD_VERSION = 1
+RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
+    "stage.json",
+    "history.jsonl",
+    "predictions.parquet",
+    "weights.safetensors",
+    "DONE",
+)
+CHECKPOINT = "checkpoint.safetensors"
+PHASES = ("load", "tokenize", "features", "training", "evaluation")
+
+
+@dataclass(frozen=True, order=True)
+class StageAddress:
+    """Where a stage lives: model, task, the techniques so far joined by '+', seed and fold."""
+
+    model: str
+    task: str
+    chain: str
+    seed: int
+    fold: int | None = None
+
+    @property
+    def folder(self) -> str:
+        """The stage's folder under the run directory."""
+        run = f"seed-{self.seed}" if self.fold is None else f"seed-{self.seed}-fold-{self.fold}"
+        return f"stages/{self.model}/{self.task}/{self.chain}/{run}"
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What is known of a stage that ended: what was asked, what it resolved to, what it cost.
+
+    `key` is the digest of `key_parts`. `seconds` are those spent here, by phase; `seconds_alone` what the same phases
+    cost when nothing is shared with other stages (without the parent's own). `tokens` counts real tokens. A failed
+    stage has `status` "failed" and `failure` with at least a `reason`.
+    """
+
+    address: StageAddress
+    status: Literal["done", "failed"]
+    parent: str | None
+    technique: str
+    key: str
+    key_parts: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    parameters: Mapping[str, int]
+    seconds: Mapping[str, float]
+    seconds_alone: Mapping[str, float]
+    tokens: Mapping[str, int]
+    peak_memory: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    started: str
+    ended: str
+    failure: Mapping[str, Any] | None = None
+    files: Mapping[str, str] | None = None
+    record_version: int = RECORD_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], where: Path) -> Self:
+        """Read a record back; raises StoreError if it is of another version or lacks a field."""
+        if value.get("record_version") != RECORD_VERSION:
+            raise StoreError(
+                f"{where}: record version {value.get('record_version')}, but this tuneoff reads {RECORD_VERSION}; "
+                "read it with the version that wrote it, or give another --out"
+            )
+        names = {field.name for field in fields(cls)}
+        if missing := sorted(names - value.keys()):
+            raise StoreError(f"{where}: not a whole record, {', '.join(missing)} missing; delete the folder to redo it")
+        kept = {name: value[name] for name in names}
+        kept["address"] = StageAddress(**value["address"])
+        return cls(**kept)
+
+
+class Store:
+    """A run directory. Reading needs no torch; each file is written whole or not at all."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def existing(cls, root: Path) -> Self:
+        """Open a run directory that is there; raises StoreError with a hint if it is none."""
+        if not (root / "study.yaml").is_file():
+            near = sorted(path.parent.name for path in root.parent.glob("*/study.yaml"))
+            hint = f"run directories beside it: {', '.join(near)}" if near else "make one with: tuneoff run demo"
+            raise StoreError(f"{root}: not a run directory (no study.yaml in it); {hint}")
+        return cls(root)
+
+    def create(self, study_yaml: str, environment: Mapping[str, Any]) -> None:
+        """Write what was asked and where it runs; raises StoreError where the folder cannot be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.root)
+            write_text(self.root / "study.yaml", study_yaml)
+            write_json(self.root / "environment.json", environment)
+        except OSError as error:
+            raise StoreError(f"{self.root}: cannot be written ({error.strerror}); give another --out") from error
+
+    def lock(self) -> "BaseFileLock":
+        """Take the directory for this process until released; raises StoreError if another process has it."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / ".lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreError(
+                f"{self.root}: another tuneoff is working here; wait for it, or give another --out"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.root}: cannot be written ({error.strerror}); give another --out") from error
+        return lock
+
+    # Descriptions
+
+    def study(self) -> dict[str, Any]:
+        """Return the study as it was resolved."""
+        import yaml
+
+        return dict(yaml.safe_load((self.root / "study.yaml").read_text(encoding="utf-8")))
+
+    def environment(self) -> dict[str, Any]:
+        """Return versions, hardware and git state of the last command that ran here."""
+        return _read_json(self.root / "environment.json")
+
+    def describe_model(self, model: str, description: Mapping[str, Any]) -> None:
+        """Keep a model's description beside its stages."""
+        write_json(self.root / "stages" / model / "model.json", description)
+
+    def describe_task(self, model: str, task: str, description: Mapping[str, Any]) -> None:
+        """Keep a task's description, as this model saw it, beside its stages."""
+        write_json(self.root / "stages" / model / task / "task.json", description)
+
+    def model(self, model: str) -> dict[str, Any]:
+        """Return a model's description."""
+        return _read_json(self.root / "stages" / model / "model.json")
+
+    def task(self, model: str, task: str) -> dict[str, Any]:
+        """Return a task's description, as this model saw it."""
+        return _read_json(self.root / "stages" / model / task / "task.json")
+
+    # Stages
+
+    def folder(self, address: StageAddress) -> Path:
+        """Return the folder of a stage, there or not."""
+        return self.root / address.folder
+
+    def record(self, address: StageAddress) -> StageRecord | None:
+        """Return the record of a stage that ended, None if there is none or it is half written."""
+        return self._record_in(self.folder(address))
+
+    def records(self) -> list[StageRecord]:
+        """Return the records of all stages that ended, done or failed, ordered by address."""
+        folders = {path.parent for path in self.root.glob(f"stages/*/*/*/*/{RECORD}")}
+        found = [record for folder in folders if (record := self._record_in(folder)) is not None]
+        return sorted(found, key=lambda r: (r.address.model, r.address.task, r.address.chain, r.address.seed))
+
+    def _record_in(self, folder: Path) -> StageRecord | None:
+        path = folder / RECORD
+        if not path.is_file():
+            return None
+        record = StageRecord.from_json(_read_json(path), path)
+        if record.status == "done":
+            mark = folder / DONE
+            if not mark.is_file() or mark.read_text(encoding="utf-8").strip() != record.key:
+                return None
+        return record
+
+    def history(self, address: StageAddress) -> list[dict[str, Any]]:
+        """Return the training steps and evaluations of a stage, in order; empty if there is no history."""
+        path = self.folder(address) / HISTORY
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def predictions(self, address: StageAddress) -> "pd.DataFrame":
+        """Return split, row, source_id, step, label and logits of every evaluated example."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder(address) / PREDICTIONS)
+
+    def weights(self, address: StageAddress) -> Path | None:
+        """Return the file with a stage's trained weights, None where they were not kept."""
+        path = self.folder(address) / WEIGHTS
+        return path if path.is_file() else None
+
+    def finish(
+        self,
+        record: StageRecord,
+        history: Sequence[Mapping[str, Any]],
+        predictions: "pd.DataFrame | None",
+        weights: Mapping[str, Any] | None,
+    ) -> StageRecord:
+        """Write a stage that ended; the mark comes last, so a stage with one is whole. Returns the record written."""
+        folder = self.folder(record.address)
+        (folder / DONE).unlink(missing_ok=True)
+        lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in history)
+        write_text(folder / HISTORY, lines)
+        names = [HISTORY]
+        if predictions is not None:
+            write_atomically(folder / PREDICTIONS, lambda path: predictions.to_parquet(path, index=False))
+            names.append(PREDICTIONS)
+        if weights is not None:
+            from safetensors.torch import save_file
+
+            write_atomically(folder / WEIGHTS, lambda path: save_file(dict(weights), path))
+            names.append(WEIGHTS)
+        written = {**record.to_json(), "files": {name: sha256(folder / name) for name in names}}
+        write_json(folder / RECORD, written)
+        if record.status == "done":
+            write_text(folder / DONE, record.key + "\n")
+            (folder / CHECKPOINT).unlink(missing_ok=True)
+            sync_folder(folder)
+        return StageRecord.from_json(written, folder / RECORD)
+
+    def drop_weights(self, address: StageAddress) -> None:
+        """Delete a stage's trained weights; its record, history and predictions stay."""
+        (self.folder(address) / WEIGHTS).unlink(missing_ok=True)
+
+    def __iter__(self) -> Iterator[StageRecord]:
+        return iter(self.records())
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise StoreError(f"{path}: missing; run the study again to write it") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: not valid JSON ({error}); delete it and run the study again") from error
