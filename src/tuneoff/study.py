@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from tuneoff.section import Section, keyed, unkeyed
@@ -10,6 +11,7 @@ from tuneoff.section import Section, keyed, unkeyed
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 Pooling = Literal["last", "mean", "first", "misindexed"]
 Schedule = Literal["constant", "linear", "cosine"]
+MOST_SEEDS = 1000
 
 
 def _plain_name(value: str) -> str:
@@ -22,7 +24,18 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _written_out(value: int | list[int]) -> list[int]:
+    if isinstance(value, int):
+        if not 1 <= value <= MOST_SEEDS:
+            raise ValueError(f"a count of seeds is between 1 and {MOST_SEEDS}")
+        return list(range(value))
+    if not value or len(set(value)) < len(value):
+        raise ValueError("a list needs at least one seed, and each once")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_plain_name)]
+Seeds = Annotated[int | list[Annotated[int, Ge(0)]], AfterValidator(_written_out)]
 
 
 class ModelSpec(Section):
@@ -109,7 +122,7 @@ class Protocol(Section):
     batch_size: int = keyed(24, doc="Examples in one optimizer step.", ge=1)
     eval_every: int | None = unkeyed(None, doc="Steps between evaluations; 20 evaluations if left out.", ge=1)
     eval_on: Literal["dev", "test"] = unkeyed("dev", doc="Where the curves come from.")
-    seeds: int | list[int] = unkeyed(3, doc="A count (0 to n-1) or a list of seeds.")
+    seeds: Seeds = unkeyed(3, doc="A list of seeds, or a count, which is written out as 0 to n-1.")
     schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
     warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
     weight_decay: float = unkeyed(0.01, doc="Of AdamW; a technique may differ.", ge=0)
@@ -123,11 +136,7 @@ class Protocol(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Protocol":
         if self.steps is not None and self.epochs is not None:
-            raise ValueError("give steps or epochs, not both")
-        if isinstance(self.seeds, int) and self.seeds < 1:
-            raise ValueError("seeds: at least one is needed")
-        if isinstance(self.seeds, list) and (not self.seeds or len(set(self.seeds)) < len(self.seeds)):
-            raise ValueError("seeds: a list needs at least one seed, and each once")
+            raise ValueError("steps: give steps or epochs, not both")
         if self.max_grad_norm != "off" and self.max_grad_norm <= 0:
             raise ValueError("max_grad_norm: give a positive number, or off")
         return self

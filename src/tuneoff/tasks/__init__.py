@@ -1,0 +1,89 @@
+"""Tasks: rows with one or two texts and a label, from files, from the hub, or built in."""
+
+from pathlib import Path
+
+from tuneoff.errors import StudyError
+from tuneoff.study import TaskSpec
+from tuneoff.tasks import described
+from tuneoff.tasks.data_set import Split, TaskData
+from tuneoff.tasks.describe import describe
+from tuneoff.tasks.registry import BuiltIn, built_in_tasks
+from tuneoff.tasks.table import listed, near
+
+__all__ = ["Split", "TaskData", "builtin_names", "check_task", "describe", "known_labels", "load_task", "task_name"]
+
+COMMON = ("name", "limit", "drop_overlap")
+
+
+def load_task(spec: TaskSpec, *, need_dev: bool, base: Path) -> TaskData:
+    """Read and check a task; dev is cut out of train if it is needed and not given.
+
+    Paths are taken from `base`, the folder of the study file, else from the current folder. Raises StudyError for
+    a description that cannot be meant, DataError for data that cannot be used.
+    """
+    check_task(spec)
+    task = _built_in(spec)
+    raw = described.read(spec, base) if task is None else task.read(spec, base)
+    return raw.finish(need_dev=need_dev, drop_overlaps=spec.drop_overlap, limit=spec.limit)
+
+
+def check_task(spec: TaskSpec) -> None:
+    """Raise StudyError with all that is wrong in a task's description and can be seen without reading data."""
+    task = _built_in(spec)
+    if task is None:
+        found = described.problems(spec)
+    else:
+        found = [*_foreign_keys(spec, task), *task.problems(spec)]
+    if found:
+        raise StudyError(found)
+
+
+def known_labels(spec: TaskSpec) -> tuple[str, ...] | None:
+    """Return the class names of a built-in task, in their order; None for a task whose data must be read for that.
+
+    Raises StudyError as `check_task` does.
+    """
+    check_task(spec)
+    task = _built_in(spec)
+    return None if task is None else task.classes(spec)
+
+
+def task_name(spec: TaskSpec) -> str:
+    """Return the task's name in folders, of lower-case letters, digits and hyphens; no data are read.
+
+    Raises StudyError as `check_task` does.
+    """
+    check_task(spec)
+    task = _built_in(spec)
+    return described.slug(spec) if task is None else task.slug(spec)
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Return the names of the built-in tasks, in alphabetical order."""
+    return tuple(built_in_tasks())
+
+
+def _built_in(spec: TaskSpec) -> BuiltIn | None:
+    """Return the built-in task that is meant, None for one that the study describes; StudyError if it is neither."""
+    tasks = built_in_tasks()
+    if spec.name in tasks:
+        return tasks[spec.name]
+    if spec.hub is not None or spec.train is not None:
+        return None
+    own = "To use files of your own: task: {train: FILE, test: FILE, text: [COLUMN, COLUMN], label: COLUMN}."
+    if spec.name is None:
+        raise StudyError(f"task: neither name nor train nor hub is given. Built-in tasks: {listed(tasks)}. {own}")
+    raise StudyError(
+        f"task.name: there is no built-in task '{spec.name}'.{near(spec.name, tasks)} "
+        f"Built-in tasks: {listed(tasks)}. {own}"
+    )
+
+
+def _foreign_keys(spec: TaskSpec, task: BuiltIn) -> list[str]:
+    taken = (*COMMON, *task.takes)
+    return [
+        f"task.{key}: does not fit the built-in task {task.name}, which takes {listed(taken)}. "
+        "For data of your own, choose another name"
+        for key, field in TaskSpec.model_fields.items()
+        if key not in taken and getattr(spec, key) != field.default
+    ]

@@ -1,0 +1,64 @@
+"""The metrics: each a function of class numbers and logits, found by its name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Labels = NDArray[np.int64]
+Logits = NDArray[np.float64]
+
+
+def accuracy(labels: Labels, logits: Logits) -> float:
+    """Return the share of rows whose largest logit is the label's; labels (n,), logits (n, classes)."""
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def loss(labels: Labels, logits: Logits) -> float:
+    """Return the mean cross entropy in nats, in float64; labels (n,), logits (n, classes)."""
+    top = logits.max(axis=1, keepdims=True)
+    log_sum = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))
+    return float((log_sum - logits[np.arange(len(labels)), labels]).mean())
+
+
+def macro_f1(labels: Labels, logits: Logits) -> float:
+    """Return the mean F1 over the classes that occur in labels or predictions; an undefined F1 counts as 0."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, logits.argmax(axis=1), average="macro", zero_division=0.0))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is computed from labels (n,) and logits (n, classes), and which way is better."""
+
+    compute: Callable[[Labels, Logits], float]
+    higher_is_better: bool
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric(accuracy, higher_is_better=True),
+    "loss": Metric(loss, higher_is_better=False),
+    "macro_f1": Metric(macro_f1, higher_is_better=True),
+}
+
+
+def measure(labels: Labels, logits: Logits) -> dict[str, float | None]:
+    """Return every metric by name; None for each where there is no row or a logit is not finite."""
+    if not len(labels) or not np.isfinite(logits).all():
+        return dict.fromkeys(METRICS)
+    return {name: metric.compute(labels, logits) for name, metric in METRICS.items()}
+
+
+def measure_frame(predictions: "pd.DataFrame", split: str = "test") -> dict[str, float | None]:
+    """Return every metric on a split's last step, from a frame with the columns split, step, label and logits."""
+    rows = predictions[predictions["split"] == split]
+    rows = rows[rows["step"] == rows["step"].max()]
+    if rows.empty:
+        return dict.fromkeys(METRICS)
+    return measure(rows["label"].to_numpy(np.int64), np.array(rows["logits"].to_list(), dtype=np.float64))

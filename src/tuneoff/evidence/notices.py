@@ -1,0 +1,89 @@
+"""What a reader must know beside the numbers, as sentences with an id (so that they can be said in other languages)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+NOTICES = {
+    "curves_on_test": "The curves and the reported numbers come from the same split (test): nothing may be chosen by "
+    "looking at them.",
+    "one_seed": "One seed: differences between techniques cannot be told from chance between seeds.",
+    "no_comparison": "Differences between techniques have not been tested; compare them with the spread between seeds.",
+    "test_examples": "Accuracy is measured on {examples} test examples.",
+    "commonest_class": "Always answering test's commonest class ({label}) gives an accuracy of {share:.3f}.",
+    "limited": "Only the first {limit} rows of each split were used.",
+    "misindexed": "{model} was pooled at a wrong position (misindexed) on purpose, to replicate a defect.",
+    "runs_failed": "{failed} of {asked} runs failed; means are over the runs that are done.",
+    "runs_missing": "{missing} of {asked} runs have not been run yet.",
+    "settings_differ": "{technique} ({model}): its seeds ran with different settings or budgets; run the study again.",
+    "machines_differ": "Runs come from different machines, precisions or thread counts: times do not compare.",
+}
+
+
+def notices(
+    study: dict[str, Any], models: Sequence[dict[str, Any]], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the notices that apply, in the order in which they should be read."""
+    found = [
+        *_about_seeds(study),
+        *_about_runs(runs),
+        *_about_data(study, tasks, runs),
+        *(_notice("misindexed", model=model["label"] or model["name"]) for model in models if _misindexed(model)),
+        *_about_sameness(runs),
+    ]
+    return list({notice["text"]: notice for notice in found}.values())
+
+
+def _notice(name: str, **values: Any) -> dict[str, Any]:
+    return {"id": name, "values": values, "text": NOTICES[name].format(**values)}
+
+
+def _misindexed(model: dict[str, Any]) -> bool:
+    return bool(model.get("pooling") == "misindexed")
+
+
+def _about_seeds(study: dict[str, Any]) -> list[dict[str, Any]]:
+    on_test = [_notice("curves_on_test")] if study["protocol"].get("eval_on") == "test" else []
+    if len(study["techniques"]) < 2:
+        return on_test
+    return [*on_test, _notice("one_seed" if len(study["seeds"]) == 1 else "no_comparison")]
+
+
+def _about_runs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    counts = {status: sum(run["status"] == status for run in runs) for status in ("failed", "missing")}
+    return [
+        _notice(f"runs_{status}", **{status: count}, asked=len(runs)) for status, count in counts.items() if count
+    ]
+
+
+def _about_data(
+    study: dict[str, Any], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    found = [_notice("test_examples", examples=n) for n in sorted({r["examples"] for r in runs if r["examples"]})]
+    for task in tasks:
+        labels = ((task["splits"] or {}).get("test") or {}).get("labels")
+        if labels and sum(labels.values()):
+            commonest = max(labels, key=lambda label: int(labels[label]))
+            found.append(
+                _notice("commonest_class", label=commonest, share=labels[commonest] / sum(labels.values()))
+            )
+    if limit := study["task"].get("limit"):
+        found.append(_notice("limited", limit=limit))
+    return found
+
+
+def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    done = [run for run in runs if run["status"] == "done"]
+    asked: dict[tuple[str, str, str], list[Any]] = {}
+    machines: list[Any] = []
+    for run in done:
+        asked.setdefault((run["model"], run["task"], run["technique"]), []).append((run["settings"], run["budget"]))
+        machine = run["machine"] or {}
+        machines.append([machine.get(name) for name in ("device_name", "precision", "threads")])
+    found = [
+        _notice("settings_differ", model=model, technique=technique)
+        for (model, _, technique), kinds in asked.items()
+        if any(kind != kinds[0] for kind in kinds)
+    ]
+    if any(machine != machines[0] for machine in machines):
+        found.append(_notice("machines_differ"))
+    return found

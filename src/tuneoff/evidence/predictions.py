@@ -1,0 +1,51 @@
+"""Reading one evaluation out of a stage's predictions, without the others."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tuneoff.errors import StoreError
+from tuneoff.evidence.metrics import Labels, Logits
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The labels (n,) and logits (n, classes) of one split at one step of a stage."""
+
+    step: int
+    labels: Labels
+    logits: Logits
+
+
+def last_evaluation(path: Path, split: str, expected_step: int | None) -> Evaluation | None:
+    """Return a split's last evaluation in a predictions file, None if the file or the split is not there.
+
+    `expected_step` is where it should be: only those rows are then decoded, which matters when every evaluation is
+    kept. Raises StoreError where the file cannot be read or its rows do not have the same number of logits.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        return None
+    columns, chosen = ["step", "label", "logits"], [("split", "==", split)]
+    try:
+        table = None
+        if expected_step is not None:
+            table = pq.read_table(path, columns=columns, filters=[*chosen, ("step", "==", expected_step)])
+        if table is None or not table.num_rows:
+            table = pq.read_table(path, columns=columns, filters=chosen)
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); delete its folder and run the study again") from error
+    if not table.num_rows:
+        return None
+    steps = table["step"].to_numpy()
+    last = steps.max()
+    table = table.filter(pa.array(steps == last))
+    logits = table["logits"].combine_chunks()
+    widths = np.diff(logits.offsets.to_numpy())
+    if len(np.unique(widths)) != 1:
+        raise StoreError(f"{path}: rows with different numbers of logits; delete its folder and run the study again")
+    values = logits.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(table.num_rows, -1)
+    return Evaluation(int(last), table["label"].to_numpy().astype(np.int64), values)

@@ -1,0 +1,99 @@
+"""results.json: everything that is known of a study's runs, from the store alone (schema: results.schema.json)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuneoff.evidence.chains import trace
+from tuneoff.evidence.notices import notices
+from tuneoff.evidence.runs import run_rows
+from tuneoff.evidence.summary import technique_rows
+from tuneoff.files import write_json
+from tuneoff.store import StageAddress, Store
+
+SCHEMA_VERSION = 1
+RESULTS = "results.json"
+SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
+MODEL_FIELDS = (
+    *("name", "id", "label", "source", "revision", "fingerprint", "architecture", "model_type", "layers", "hidden"),
+    *("heads", "kv_heads", "head_dim", "intermediate", "vocabulary", "max_positions", "tied_embeddings", "dtype"),
+    *("weight_bytes", "pooling", "prefix", "template", "max_length", "parameters", "head_parameters"),
+)
+TASK_FIELDS = ("name", "label", "source", "classes", "text_fields", "splits", "notes", "fingerprint")
+
+
+def build_results(store: Store) -> dict[str, Any]:
+    """Return the results of a study as JSON values; unknown is None, never 0.
+
+    There is a run for each (model, task, technique, seed, fold) that study.yaml asks for, whatever became of it.
+    Raises StoreError for a run directory that cannot be read.
+    """
+    study = _study(store.study())
+    records = {record.address: record for record in store.records()}
+    models = [_model(store, asked) for asked in study["models"]]
+    tasks = [_task(store, model["name"], study["task"]) for model in models]
+    asked = [
+        trace(technique, StageAddress(model["name"], task["name"], technique["name"], seed), records)
+        for model, task in zip(models, tasks, strict=True)
+        for technique in study["techniques"]
+        for seed in study["seeds"]
+    ]
+    runs = run_rows(store, asked, records)
+    study["notices"] = notices(study, models, tasks, runs)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": study,
+        "environment": store.environment() if (store.root / "environment.json").is_file() else {},
+        "models": models,
+        "tasks": tasks,
+        "runs": runs,
+        "techniques": technique_rows(runs, study["techniques"]),
+    }
+
+
+def write_results(store: Store) -> Path:
+    """Build the results and write them to results.json in the run directory; returns its path."""
+    return save_results(store, build_results(store))
+
+
+def save_results(store: Store, results: Mapping[str, Any]) -> Path:
+    """Write results that were built already to results.json in the run directory; returns its path."""
+    path = store.root / RESULTS
+    write_json(path, results)
+    return path
+
+
+def _study(asked: dict[str, Any]) -> dict[str, Any]:
+    protocol = asked.get("protocol") or {}
+    seeds = protocol.get("seeds", [0])
+    return {
+        "name": asked.get("name"),
+        "title": asked.get("title"),
+        "protocol": protocol,
+        "seeds": list(range(seeds)) if isinstance(seeds, int) else list(seeds),
+        "models": list(asked.get("models") or []),
+        "task": dict(asked.get("task") or {}),
+        "techniques": [_technique(entry) for entry in asked.get("techniques") or []],
+    }
+
+
+def _technique(entry: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(entry["name"])
+    return {"name": name, "use": str(entry.get("use") or name), "settings": dict(entry.get("settings") or {})}
+
+
+def _model(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked of a model, and over it what is known once it was loaded."""
+    name = asked.get("name") or str(asked.get("id", "model")).rstrip("/").rsplit("/", 1)[-1].lower()
+    described = store.model(name) if (store.root / "stages" / name / "model.json").is_file() else {}
+    known = dict.fromkeys(MODEL_FIELDS) | {"id": asked.get("id"), "label": asked.get("label")}
+    known |= {key: value for key, value in described.items() if value is not None or key not in known}
+    return known | {"name": name}
+
+
+def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(asked.get("name") or "task")
+    known: dict[str, Any] = dict.fromkeys(TASK_FIELDS)
+    if (store.root / "stages" / model / name / "task.json").is_file():
+        known |= store.task(model, name)
+    return known | {"model": model, "name": name, "notes": known["notes"] or []}

@@ -1,0 +1,67 @@
+"""Techniques over their seeds: means and spreads of the runs that are done.
+
+Intervals and paired comparisons would stand here beside mean and standard deviation, from the same rows.
+"""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from tuneoff.evidence.metrics import METRICS
+
+SECONDS = ("as_run", "alone", "last_stage")
+
+
+def technique_rows(runs: Sequence[dict[str, Any]], techniques: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row for each model, task and technique, in the order of the runs (see the schema for the fields)."""
+    uses = {technique["name"]: technique["use"] for technique in techniques}
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        groups.setdefault((run["model"], run["task"], run["technique"]), []).append(run)
+    return [_technique_row(key, group, uses[key[2]]) for key, group in groups.items()]
+
+
+def spread(values: Sequence[float | None]) -> dict[str, Any]:
+    """Return n, mean, sd (of a sample, n - 1; None for fewer than two), min and max of the values that are known."""
+    known = [value for value in values if value is not None]
+    return {
+        "n": len(known),
+        "mean": statistics.fmean(known) if known else None,
+        "sd": statistics.stdev(known) if len(known) > 1 else None,
+        "min": min(known, default=None),
+        "max": max(known, default=None),
+    }
+
+
+def _technique_row(key: tuple[str, str, str], group: Sequence[dict[str, Any]], use: str) -> dict[str, Any]:
+    done = [run for run in group if run["status"] == "done"]
+    known = done or [run for run in group if run["status"] == "failed"]
+    reasons = [run["reason"] for run in group if run["reason"]]
+    return {
+        "model": key[0],
+        "task": key[1],
+        "technique": key[2],
+        "use": use,
+        "stages": max(len(run["source"]["stages"]) for run in group),
+        "runs": {
+            "asked": len(group),
+            "done": len(done),
+            "failed": sum(run["status"] == "failed" for run in group),
+            "missing": sum(run["status"] == "missing" for run in group),
+        },
+        "reason": reasons[0] if reasons else None,
+        "metrics": {name: spread([run["metrics"][name] for run in done]) for name in METRICS},
+        "parameters": known[0]["parameters"] if known else None,
+        "settings": known[0]["settings"] if known else None,
+        "budget": known[0]["budget"] if known else None,
+        "seconds_total": {name: spread([run["seconds_total"][name] for run in done])["mean"] for name in SECONDS},
+        "peak_memory": _mean_peak(done),
+    }
+
+
+def _mean_peak(done: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The mean of the peaks, None where one is unknown or they were measured in different ways."""
+    peaks = [run["peak_memory"] for run in done]
+    if not peaks or None in peaks or len({peak["kind"] for peak in peaks}) > 1:
+        return None
+    return {"bytes": round(statistics.fmean(peak["bytes"] for peak in peaks)), "kind": peaks[0]["kind"]}

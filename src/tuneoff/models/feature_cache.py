@@ -1,0 +1,50 @@
+"""Pooled vectors of a frozen backbone, computed once and kept in the user's cache folder."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tuneoff.files import write_atomically
+
+
+def cache_folder() -> Path:
+    """Return the folder of all caches: $TUNEOFF_CACHE, else the user's cache folder."""
+    if chosen := os.environ.get("TUNEOFF_CACHE"):
+        return Path(chosen)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("tuneoff")
+
+
+@dataclass(frozen=True)
+class Features:
+    """Vectors [N, H] in fp32 by split, what computing them cost, and whether that was paid just now."""
+
+    vectors: Mapping[str, Tensor]
+    load_seconds: float
+    seconds: float
+    tokens: int
+    computed_now: bool
+
+
+def cached_features(key: str, compute: Callable[[], Features]) -> Features:
+    """Return the vectors known by a key, computing them where they are not in the cache."""
+    path = cache_folder() / "features" / f"{key}.safetensors"
+    if path.is_file():
+        with safe_open(path, framework="pt") as file:
+            cost = json.loads(file.metadata()["cost"])
+            vectors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return Features(vectors, cost["load_seconds"], cost["seconds"], cost["tokens"], computed_now=False)
+    features = compute()
+    cost = {"load_seconds": features.load_seconds, "seconds": features.seconds, "tokens": features.tokens}
+    tensors = {name: vectors.cpu().contiguous() for name, vectors in features.vectors.items()}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={"cost": json.dumps(cost)}))
+    return features

@@ -1,0 +1,192 @@
+"""Reading .jsonl, .csv, .tsv and .parquet files into tables; what cannot be read is refused with its line."""
+
+import codecs
+import contextlib
+import csv
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tuneoff.errors import DataError
+from tuneoff.tasks.table import Table, listed, name_classes, near
+
+MOST_LISTED = 8
+
+
+def find_file(given: str, base: Path, key: str) -> Path:
+    """Return the file that a study means: taken from the study's folder `base`, else from the current folder.
+
+    Raises DataError if it is in neither, with the places looked in and the files there with a name like it.
+    """
+    places = _places(given, base)
+    for place in places:
+        if place.is_file():
+            return place
+    for place in places:
+        if place.is_dir():
+            raise DataError(f"{key}: {place} is a folder. Name a file in it: {_inside(place)}.")
+    near_by = [_near_by(place) for place in places]
+    raise DataError(f"{key}: there is no file '{given}'. Looked for {'; '.join(near_by)}.")
+
+
+def find_folder(given: str, base: Path, key: str) -> Path:
+    """Return the folder that a study means, as `find_file` does for a file."""
+    places = _places(given, base)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise DataError(f"{key}: there is no folder '{given}'. Looked for {' and '.join(map(str, places))}.")
+
+
+def read_table(path: Path, origin: str) -> Table:
+    """Read a data file, by its suffix; `origin` is what messages call it.
+
+    Raises DataError, with the line where there is one, for a suffix that is not known, bytes that are not UTF-8, a
+    line that is not a row, and a file without rows.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        hint = " If it holds one JSON object a line, name it .jsonl." if suffix == ".json" else ""
+        raise DataError(f"{origin}: files are read as {listed(READERS)}, not as '{suffix}'.{hint}")
+    table = READERS[suffix](path, origin)
+    if not len(table):
+        raise DataError(f"{origin}: the file has no rows. A split needs at least one.")
+    return table
+
+
+def _read_json_lines(path: Path, origin: str) -> Table:
+    rows, places = [], []
+    # Only the newline ends a row: other line separators of Unicode may stand inside a JSON string.
+    for number, line in enumerate(_decoded(path, origin).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{origin}, line {number}: not JSON ({error}). Each line must hold one object, such as "
+                '{"text": "...", "label": "..."}.'
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(f"{origin}, line {number}: a JSON {type(row).__name__}, where an object is expected.")
+        rows.append(row)
+        places.append(number)
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return Table(origin, tuple(columns), rows, places)
+
+
+def _read_separated(path: Path, origin: str, delimiter: str) -> Table:
+    text = _decoded(path, origin)
+    header: list[str] | None = None
+    rows: list[dict[str, str]] = []
+    places = []
+    for place, values in _records(text, origin, delimiter):
+        if header is None:
+            header = values
+            _refuse_repeated(header, origin)
+        elif len(values) != len(header):
+            raise DataError(
+                f"{origin}, line {place}: {len(values)} fields, but the header has {len(header)} "
+                f"({listed(header)}). Quote a text that contains the separator, a quotation mark or a line break."
+            )
+        else:
+            rows.append(dict(zip(header, values, strict=True)))
+            places.append(place)
+    return Table(origin, tuple(header or ()), rows, places)
+
+
+def _records(text: str, origin: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each record starts, with its fields; blank lines are no records."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    with _long_fields():
+        while True:
+            start = reader.line_num + 1
+            try:
+                values = next(reader, None)
+            except csv.Error as error:
+                raise DataError(
+                    f"{origin}, line {start}: {error}. A field that starts with a quotation mark must end with one, "
+                    "and marks inside it are doubled."
+                ) from error
+            if values is None:
+                return
+            if values:
+                yield start, values
+
+
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    """Lift the csv module's limit of 131,072 characters a field, and put it back."""
+    former = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(former)
+
+
+def _read_parquet(path: Path, origin: str) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # ParquetFile, not read_table: that one would add columns from the names of the folders above.
+        content = pq.ParquetFile(path).read()
+    except pa.ArrowException as error:
+        raise DataError(f"{origin}: not a Parquet file that can be read ({error}).") from error
+    _refuse_repeated(content.column_names, origin)
+    rows = content.to_pylist()
+    table = Table(origin, tuple(content.column_names), rows, range(len(rows)), "row")
+    return name_classes(table, _class_names(content.schema.metadata or {}))
+
+
+def _class_names(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
+    """Return the class names that the `datasets` library keeps in a Parquet file's metadata, by column."""
+    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    return {
+        column: tuple(feature["names"])
+        for column, feature in features.items()
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+    }
+
+
+def _decoded(path: Path, origin: str) -> str:
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{origin}, line {line}: the bytes are not UTF-8. Save the file as UTF-8.") from error
+
+
+def _refuse_repeated(columns: list[str], origin: str) -> None:
+    repeated = [name for name, count in Counter(columns).items() if count > 1]
+    if repeated:
+        raise DataError(f"{origin}, line 1: columns that occur twice: {listed(map(repr, repeated))}. Rename one.")
+
+
+def _places(given: str, base: Path) -> list[Path]:
+    path = Path(given).expanduser()
+    return list(dict.fromkeys([(base / path).resolve(), path.resolve()]))
+
+
+def _near_by(place: Path) -> str:
+    if not place.parent.is_dir():
+        return f"{place} (there is no such folder)"
+    names = [path.name for path in place.parent.iterdir() if path.is_file()]
+    return f"{place}{near(place.name, names) or f' (files there: {_inside(place.parent)})'}"
+
+
+def _inside(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in READERS)
+    return listed(names, MOST_LISTED) or "no data files"
+
+
+READERS: dict[str, Callable[[Path, str], Table]] = {
+    ".jsonl": _read_json_lines,
+    ".csv": lambda path, origin: _read_separated(path, origin, ","),
+    ".tsv": lambda path, origin: _read_separated(path, origin, "\t"),
+    ".parquet": _read_parquet,
+}

@@ -1,0 +1,184 @@
+"""From tables to a checked task: classes numbered, splits limited and cut, overlaps noted, everything hashed."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tuneoff.errors import DataError
+from tuneoff.tasks.data_set import Split, TaskData
+from tuneoff.tasks.splits import cut_dev, drop_overlap, overlap_notes, take
+from tuneoff.tasks.table import Table, listed
+
+FINGERPRINT_VERSION = 1
+WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+ID_COLUMNS = ("id", "idx", "guid")
+
+
+@dataclass(frozen=True)
+class RawTask:
+    """A task as it was read: its tables by split (train and test; dev, unlabelled), and which columns mean what.
+
+    `classes` are the class names where the task declares them. `id_prefixes` tell the ids of the splits apart where
+    they repeat, such as "val" for "val:17".
+    """
+
+    name: str
+    label: str
+    source: str
+    tables: Mapping[str, Table]
+    text_columns: tuple[str, ...]
+    label_column: str
+    group_column: str | None = None
+    classes: tuple[str, ...] | None = None
+    id_prefixes: Mapping[str, str] = field(default_factory=dict)
+
+    def finish(self, *, need_dev: bool, drop_overlaps: bool, limit: int | None) -> TaskData:
+        """Check the rows and return the task; dev is cut out of train if it is needed and not given.
+
+        Raises DataError for fewer than two labels in train, for a label that train does not have, and for values
+        that are not texts or labels, with file, line and field.
+        """
+        class_names, splits = self._checked()
+        notes = []
+        if limit is not None:
+            splits = {name: take(split, range(min(limit, len(split)))) for name, split in splits.items()}
+            notes.append(f"Of each split only the first {limit:,} rows are used (limit).")
+        others = [splits[name] for name in ("dev", "test") if name in splits]
+        if drop_overlaps:
+            before = len(splits["train"])
+            splits["train"] = drop_overlap(splits["train"], others)
+            dropped = before - len(splits["train"])
+            notes.append(f"{dropped:,} of the {before:,} train rows were removed, as they share {self._kept_together}.")
+        _require_two(splits["train"], limit, drop_overlaps)
+        for other in others:
+            notes += overlap_notes(splits["train"], other, self.text_columns, self.group_column)
+        notes += _absences(splits["train"], others, class_names)
+        if need_dev and "dev" not in splits:
+            splits["train"], splits["dev"], note = self._cut(splits["train"], len(class_names))
+            notes += [note, *overlap_notes(splits["train"], splits["dev"], self.text_columns, self.group_column)]
+        return TaskData(
+            name=self.name,
+            label=self.label,
+            classes=class_names,
+            text_fields=self.text_columns,
+            splits={name: splits[name] for name in ("train", "dev", "test", "unlabelled") if name in splits},
+            fingerprint=fingerprint(class_names, splits),
+            source=self.source,
+            notes=tuple(notes),
+        )
+
+    @property
+    def _kept_together(self) -> str:
+        return f"their {self.group_column or 'text'} with a row of dev or test"
+
+    def _cut(self, train: Split, n_classes: int) -> tuple[Split, Split, str]:
+        kept, dev = cut_dev(train, n_classes=n_classes)
+        how = f"rows with the same {self.group_column or 'text'} on one side"
+        return kept, dev, f"dev is {len(dev):,} of the {len(train):,} rows of train, cut out by label, {how}."
+
+    def _checked(self) -> tuple[tuple[str, ...], dict[str, Split]]:
+        """Return the class names and all splits, complete, with each label known."""
+        train = self.tables["train"]
+        names = {
+            split: table.names(self.label_column, "task.label")
+            for split, table in self.tables.items()
+            if split != "unlabelled"
+        }
+        here = set(names["train"])
+        if len(here) < 2:
+            raise DataError(
+                f"{train.origin}: all {len(train):,} rows have the label '{names['train'][0]}' (field "
+                f"'{self.label_column}'); a comparison needs at least two labels."
+            )
+        classes = self.classes or train.class_names.get(self.label_column) or order_classes(here)
+        for split, labels in names.items():
+            for index, label in enumerate(labels):
+                if label not in here or label not in classes:
+                    self._refuse(split, index, label, here, classes)
+        return classes, {split: self._split(split, classes, names.get(split)) for split in self.tables}
+
+    def _refuse(self, split: str, index: int, label: str, here: Iterable[str], classes: tuple[str, ...]) -> None:
+        where = self.tables[split].where(index, self.label_column)
+        if label not in classes:
+            raise DataError(f"{where}: '{label}' is no label of this task, which has: {listed(classes)}.")
+        raise DataError(
+            f"{where}: the label '{label}' does not occur in train, so nothing could learn it. Train has: "
+            f"{listed(sorted(here))}. Correct the label, or give train rows with it."
+        )
+
+    def _split(self, name: str, classes: tuple[str, ...], labels: list[str] | None) -> Split:
+        table = self.tables[name]
+        id_column = next((column for column in ID_COLUMNS if column in table.columns), None)
+        ids = table.ids(id_column) if id_column else [None] * len(table)
+        if name in self.id_prefixes:
+            ids = [None if value is None else f"{self.id_prefixes[name]}:{value}" for value in ids]
+        numbers = {label: number for number, label in enumerate(classes)}
+        group = self.group_column
+        used = {*self.text_columns, self.label_column, group, id_column}
+        return Split(
+            name=name,
+            texts=tuple(table.texts(column) for column in self.text_columns),
+            labels=None if labels is None else np.array([numbers[label] for label in labels], dtype=np.int64),
+            rows=np.arange(len(table), dtype=np.int64),
+            source_ids=ids,
+            groups=None if group is None else table.names(group, "task.group"),
+            columns=table.others({column for column in used if column}),
+        )
+
+
+def order_classes(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names in the order of their numbers: ascending if all are whole numbers, else by code point.
+
+    Numbers written as text count as numbers, since a CSV file cannot tell the two apart.
+    """
+    names = set(names)
+    if all(WHOLE.fullmatch(name) for name in names):
+        return tuple(sorted(names, key=int))
+    return tuple(sorted(names))
+
+
+def fingerprint(classes: tuple[str, ...], splits: Mapping[str, Split]) -> str:
+    """Return the sha256 of classes, and of each split's name, texts and labels in their order.
+
+    File formats, paths, groups, ids and other columns do not enter: none of them reaches a model or a metric.
+    """
+    digest = hashlib.sha256(_line([FINGERPRINT_VERSION, "tuneoff task", list(classes)]))
+    for name, split in sorted(splits.items()):
+        digest.update(_line([name, len(split), len(split.texts)]))
+        labels = [None] * len(split) if split.labels is None else split.labels.tolist()
+        for row in zip(*split.texts, labels, strict=True):
+            digest.update(_line(row))
+    return digest.hexdigest()
+
+
+def _line(values: Iterable[object]) -> bytes:
+    return json.dumps(list(values), separators=(",", ":")).encode() + b"\n"
+
+
+def _require_two(train: Split, limit: int | None, dropped: bool) -> None:
+    if train.labels is None or len(np.unique(train.labels)) >= 2:
+        return
+    reasons = ["its rows shared with dev or test were removed (task.drop_overlap)"] if dropped else []
+    reasons += [f"task.limit takes its first {limit:,} rows; raise it"] if limit is not None else []
+    raise DataError(f"train is left with {len(train):,} rows and fewer than two labels: {' and '.join(reasons)}.")
+
+
+def _absences(train: Split, others: list[Split], classes: tuple[str, ...]) -> list[str]:
+    """Return a sentence for each split that lacks labels of train, and for each that has some which train lacks."""
+    notes = []
+    here = _present(train, classes)
+    for other in others:
+        there = _present(other, classes)
+        if missing := [name for name in classes if name in here - there]:
+            notes.append(f"Labels of train that do not occur in {other.name}: {listed(missing)}.")
+        if unseen := [name for name in classes if name in there - here]:
+            notes.append(f"Labels of {other.name} that the train rows in use do not have: {listed(unseen)}.")
+    return notes
+
+
+def _present(split: Split, classes: tuple[str, ...]) -> set[str]:
+    return set() if split.labels is None else {classes[number] for number in np.unique(split.labels)}

@@ -1,0 +1,99 @@
+"""What a technique is: settings that can be checked without torch, and hooks into the one training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from tuneoff.section import Section, keyed, unkeyed
+from tuneoff.study import Schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Parameter
+    from torch.optim import Optimizer
+
+    from tuneoff.models.classifier import TextClassifier
+
+
+class StageSettings(Section):
+    """Settings that every technique has. What is left out is taken from the protocol."""
+
+    learning_rate: float = keyed(doc="Of all that the stage trains.", gt=0)
+    schedule: Schedule | None = unkeyed(None, doc="Of the rate after warm-up: constant, linear or cosine.")
+    warmup: float | None = unkeyed(None, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
+    weight_decay: float | None = unkeyed(None, doc="Of AdamW.", ge=0)
+    max_grad_norm: float | Literal["off"] | None = unkeyed(None, doc="Gradients are clipped to this norm.")
+    steps: int | None = unkeyed(None, doc="Optimizer steps of this stage, instead of the protocol's.", ge=1)
+    epochs: float | None = unkeyed(None, doc="Passes over train of this stage, instead of the protocol's.", gt=0)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """A stage's optimizer, everything resolved: AdamW (betas 0.9/0.999, eps 1e-8) under a schedule."""
+
+    learning_rate: float
+    schedule: Schedule
+    warmup: float
+    weight_decay: float
+    max_grad_norm: float | Literal["off"]
+
+
+class Technique:
+    """One way of fine-tuning, as one stage. A subclass gives what differs; the loop knows no technique's name.
+
+    The order in which the loop calls: `apply`, `data_pass`, then either `fit` (where `gradient_free`) or the steps:
+    `trainable_at`, `loss`, the optimizer, `after_step`. `merge` is called before a next stage starts.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    settings_class: ClassVar[type[StageSettings]]
+    gradient_free: ClassVar[bool] = False
+    #: Why no stage can follow this one; None where one can.
+    ends_a_chain: ClassVar[str | None] = None
+
+    def __init__(self, settings: StageSettings) -> None:
+        self.settings = settings
+
+    def apply(self, classifier: TextClassifier) -> None:
+        """Make trainable what this technique trains, adding modules if it has any; everything else is frozen.
+
+        Random numbers come from torch's global generator, which the caller has seeded for initialisation. Works on a
+        classifier on the meta device too, for counting.
+        """
+        raise NotImplementedError
+
+    def train_mode(self, classifier: TextClassifier) -> None:
+        """Switch on the dropout of what is trained; everything frozen stays in evaluation mode."""
+        classifier.eval()
+
+    def data_pass(self, classifier: TextClassifier, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Look at the training texts once before training (for initialisation from data)."""
+
+    def optimizer(self, parameters: Mapping[str, Parameter], optimization: Optimization) -> Optimizer:
+        """Return the optimizer of the trainable parameters; the loop sets the learning rate of each group."""
+        from tuneoff.training.optimizer import adamw
+
+        return adamw(parameters.values(), optimization)
+
+    def trainable_at(self, step: int, steps: int, names: Collection[str]) -> Collection[str]:
+        """Return which of the trainable parameters get a gradient at a step (0 .. steps - 1)."""
+        return names
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each example, [B] from logits [B, C] and class numbers [B]."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits, labels, reduction="none")
+
+    def after_step(self, classifier: TextClassifier, step: int) -> None:
+        """Run after the optimizer's step number `step` (1 .. steps)."""
+
+    def fit(self, classifier: TextClassifier, vectors: Tensor, labels: Tensor) -> None:
+        """Fit without gradients, from vectors [N, H] and class numbers [N]; for `gradient_free` techniques."""
+        raise NotImplementedError
+
+    def merge(self, classifier: TextClassifier) -> None:
+        """Fold what was added into the backbone's own weights, so that a next stage starts from a plain model."""

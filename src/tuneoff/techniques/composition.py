@@ -1,0 +1,70 @@
+"""From the techniques that a study names to the stages that they are made of."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from tuneoff.errors import StudyError
+from tuneoff.study import Study, TechniqueSpec
+from tuneoff.techniques import get
+from tuneoff.techniques.base import StageSettings
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage: the chain of techniques that ends with it, the technique itself, its settings, its parent's chain."""
+
+    chain: str
+    technique: str
+    settings: StageSettings
+    parent: str | None
+    index: int
+
+
+@dataclass(frozen=True)
+class ComposedTechnique:
+    """A technique of the study and its stages, first to last."""
+
+    name: str
+    stages: tuple[StageSpec, ...]
+
+
+def compose(study: Study) -> list[ComposedTechnique]:
+    """Return the study's techniques with their stages, in the study's order.
+
+    A part of `a+b` is the study's own technique of that name if it has one, with its settings, else the technique as
+    it comes. Settings of a composed technique belong to its last stage. Raises StudyError where a part is unknown, is
+    itself composed but not first, or cannot be followed by another stage.
+    """
+    own = {spec.name: spec for spec in study.techniques}
+    return [ComposedTechnique(spec.name, _stages(spec, own, frozenset())) for spec in study.techniques]
+
+
+def _stages(spec: TechniqueSpec, own: dict[str, TechniqueSpec], seen: frozenset[str]) -> tuple[StageSpec, ...]:
+    if spec.name in seen:
+        raise StudyError(f"technique '{spec.name}' is made of itself; give it a name of its own and another `use`")
+    seen = seen | {spec.name}
+    first, plus, last = spec.use.rpartition("+")
+    if not plus:
+        if last in own and last != spec.name:
+            base = own[last]
+            merged = TechniqueSpec(name=spec.name, use=base.use, settings=base.settings | spec.settings)
+            return _stages(merged, {name: one for name, one in own.items() if name != last}, seen - {spec.name})
+        return (StageSpec(spec.name, last, _settings(spec.name, last, spec.settings), None, 0),)
+    before = _stages(own.get(first, TechniqueSpec(name=first, use=first)), own, seen)
+    if reason := get(before[-1].technique).ends_a_chain:
+        raise StudyError(f"technique '{spec.name}': nothing can follow {before[-1].technique}, {reason}")
+    alone = _stages(own.get(last, TechniqueSpec(name=last, use=last)), own, seen)
+    if len(alone) > 1:
+        raise StudyError(f"technique '{spec.name}': '{last}' is itself composed, so it can only come first")
+    given = own[last].settings if last in own else {}
+    settings = _settings(spec.name, alone[0].technique, given | spec.settings)
+    return (*before, StageSpec(spec.name, alone[0].technique, settings, before[-1].chain, len(before)))
+
+
+def _settings(name: str, technique: str, values: dict[str, object]) -> StageSettings:
+    try:
+        return get(technique).settings_class.model_validate(values)
+    except ValidationError as error:
+        problems = [f"technique '{name}', {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise StudyError(problems) from None

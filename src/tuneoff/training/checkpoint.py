@@ -1,0 +1,89 @@
+"""A stage's state on disk, so that a stopped command goes on where it was."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from tuneoff.files import write_atomically
+from tuneoff.training.job import Job
+from tuneoff.training.state import TrainingState
+
+FORMAT = 1
+SHARE_OF_TIME = 0.02  # saving may cost this share of the time that it protects
+
+
+class Checkpointer:
+    """Saves a stage's state to one file: every `interval` seconds (more if saving is slow), and when told to stop."""
+
+    def __init__(self, path: Path, key: str, interval: float = 60.0) -> None:
+        self.path = path
+        self.key = key
+        self.interval = interval
+        self._last = time.monotonic()
+
+    def save_when_due(self, job: Job, state: TrainingState, optimizer: torch.optim.Optimizer, now: bool) -> None:
+        """Save if the interval has passed or `now` is set, unless losses are still on the device."""
+        due = time.monotonic() - self._last >= self.interval and not state.pending
+        if state.step == job.budget.steps or not (due or now):
+            return
+        begun = time.monotonic()
+        save(self.path, self.key, job, state, optimizer)
+        self._last = time.monotonic()
+        self.interval = max(self.interval, (self._last - begun) / SHARE_OF_TIME)
+
+
+def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
+    """Write weights, optimizer, position, history and logits to one safetensors file, whole or not at all."""
+    tensors = {f"weights/{name}": value.detach() for name, value in job.trained.items()}
+    slots = optimizer.state_dict()
+    for slot, values in slots["state"].items():
+        tensors |= {f"optimizer/{slot}/{name}": torch.as_tensor(value) for name, value in values.items()}
+    for (split, step), logits in state.logits.items():
+        tensors[f"logits/{split}/{step}"] = torch.from_numpy(logits)
+    facts = {
+        "format": FORMAT,
+        "key": key,
+        "step": state.step,
+        "history": state.history,
+        "seconds": state.seconds,
+        "tokens": state.tokens,
+        "groups": slots["param_groups"],
+    }
+    header = {"state": json.dumps(facts, allow_nan=False)}
+    contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=header))
+
+
+def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) -> TrainingState:
+    """Put weights and optimizer back and return the state; a fresh state where there is no checkpoint of this key."""
+    facts = _facts(path)
+    if facts is None or facts["format"] != FORMAT or facts["key"] != key:
+        return TrainingState()
+    state = TrainingState(facts["step"], facts["history"], seconds=facts["seconds"], tokens=facts["tokens"])
+    slots: dict[int, dict[str, Any]] = {}
+    with safe_open(path, framework="pt") as file, torch.no_grad():
+        for name in file.keys():  # noqa: SIM118 (not a mapping: it has no iterator)
+            kind, rest = name.split("/", 1)
+            value = file.get_tensor(name)
+            if kind == "weights":
+                job.trained[rest].copy_(value)
+            elif kind == "optimizer":
+                slot, field = rest.split("/", 1)
+                slots.setdefault(int(slot), {})[field] = value
+            else:
+                split, step = rest.rsplit("/", 1)
+                state.logits[split, int(step)] = value.numpy()
+    optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
+    return state
+
+
+def _facts(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="pt") as file:
+        return dict(json.loads(file.metadata()["state"]))

@@ -1,0 +1,45 @@
+"""Where a study computes, and in which precision."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from tuneoff.errors import StudyError
+from tuneoff.study import Protocol
+
+Precision = Literal["fp32", "bf16"]
+
+
+def choose_device(protocol: Protocol) -> torch.device:
+    """Return the device asked for, or the best there is; raises StudyError for one that is not there."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if protocol.device == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+    if not there[protocol.device]:
+        raise StudyError(f"protocol.device: torch finds no {protocol.device} here; use auto or cpu")
+    return torch.device(protocol.device)
+
+
+def choose_precision(protocol: Protocol, device: torch.device) -> Precision:
+    """Return the precision asked for; `auto` is bf16 autocast on a GPU that has it, else fp32."""
+    if protocol.precision != "auto":
+        return protocol.precision
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def make_accelerator(device: torch.device) -> Accelerator:
+    """Return accelerate's handle on a device. Precision is ours (`autocast`), so its own stays off."""
+    if AcceleratorState._shared_state and AcceleratorState().device.type != device.type:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+
+
+def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager[Any]]:
+    """Return a function that opens the context in which the model is computed."""
+    if precision == "fp32":
+        return nullcontext
+    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)

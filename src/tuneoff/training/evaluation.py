@@ -1,0 +1,61 @@
+"""Evaluation of a split: the logits of every example, its mean loss and its accuracy."""
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tuneoff.training.job import Job
+from tuneoff.training.order import Rows
+from tuneoff.training.state import TrainingState, divergence, finite
+
+
+def evaluate(job: Job, state: TrainingState, split: str) -> None:
+    """Evaluate a split as the classifier stands and write it into the state; raises Divergence if not finite."""
+    begun = time.perf_counter()
+    logits = predict(job, state, split)
+    state.logits[split, state.step] = logits
+    state.seconds["evaluation"] += time.perf_counter() - begun
+    labels = job.labels[split]
+    loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
+    row = {
+        "event": "eval",
+        "split": split,
+        "stage_step": state.step,
+        "step": job.first_step + state.step,
+        "loss": finite(loss.item()),
+        "accuracy": float((logits.argmax(axis=1) == labels).mean()),
+        "seconds": state.elapsed,
+    }
+    state.history.append(row)
+    job.events(row)
+    if row["loss"] is None:
+        raise divergence(state, state.step, None, None)
+
+
+def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:
+    """Return the logits [N, C] of a whole split, in row order, computed in parts of like length."""
+    job.classifier.eval()
+    found: list[tuple[Rows, Tensor]] = []
+    with torch.inference_mode(), job.autocast():
+        for batch in _batches(job, len(job.labels[split])):
+            for part in job.inputs.parts(split, batch):
+                chosen = batch[part]
+                found.append((chosen, job.inputs.logits(job.classifier, split, chosen).float()))
+                real, computed = job.inputs.tokens(split, chosen)
+                state.tokens["evaluated"] += real
+                state.tokens["computed"] += computed
+    logits = np.empty((len(job.labels[split]), found[0][1].shape[1]), dtype=np.float32)
+    for chosen, values in found:
+        logits[chosen] = values.cpu().numpy()
+    return logits
+
+
+def _batches(job: Job, count: int) -> list[Rows]:
+    """Return a split as one batch, or in its own order where a text's logits depend on its batch."""
+    rows = np.arange(count, dtype=np.int64)
+    if not job.classifier.depends_on_batch:
+        return [rows]
+    return [rows[start : start + job.budget.batch_size] for start in range(0, count, job.budget.batch_size)]

@@ -1,0 +1,81 @@
+"""What a classifier is fed: token ids in padded micro-batches, or vectors computed once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.text import Tokens, collate
+from tuneoff.training.order import Rows, micro_batches
+
+
+class Inputs(Protocol):
+    """Rows of the splits, ready to be turned into logits."""
+
+    def parts(self, split: str, rows: Rows) -> list[Rows]:
+        """Cut rows into micro-batches: positions into `rows`, each in exactly one part."""
+        ...
+
+    def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
+        """Return logits [B, C] in fp32 of one micro-batch."""
+        ...
+
+    def tokens(self, split: str, rows: Rows) -> tuple[int, int]:
+        """Return real and computed (padded) tokens of one micro-batch."""
+        ...
+
+
+class TokenInputs:
+    """Token ids, padded to the longest of each micro-batch of at most `budget` tokens."""
+
+    def __init__(
+        self, tokens: Mapping[str, Tokens], budget: int, device: torch.device, *, as_one: bool = False
+    ) -> None:
+        """`as_one` keeps every batch in one piece (for poolings that depend on their batch)."""
+        self.ids: Mapping[str, Sequence[NDArray[np.int32]]] = {name: split.ids for name, split in tokens.items()}
+        self.lengths = {name: np.array([len(text) for text in split.ids]) for name, split in tokens.items()}
+        self.budget = budget
+        self.device = device
+        self.as_one = as_one
+
+    def parts(self, split: str, rows: Rows) -> list[Rows]:
+        """Cut rows into micro-batches by length and token budget."""
+        if self.as_one:
+            return [np.arange(len(rows), dtype=np.int64)]
+        return micro_batches(self.lengths[split][rows], self.budget)
+
+    def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
+        """Return logits [B, C] in fp32 of one micro-batch."""
+        ids, mask = collate([self.ids[split][row] for row in rows], classifier.pad_id, classifier.pad_side)
+        logits: Tensor = classifier(ids.to(self.device), mask.to(self.device))
+        return logits
+
+    def tokens(self, split: str, rows: Rows) -> tuple[int, int]:
+        """Return real and computed (padded) tokens of one micro-batch."""
+        lengths = self.lengths[split][rows]
+        return int(lengths.sum()), int(lengths.max()) * len(rows)
+
+
+class VectorInputs:
+    """Pooled vectors of a frozen backbone, [N, H] a split."""
+
+    def __init__(self, vectors: Mapping[str, Tensor]) -> None:
+        self.vectors = vectors
+
+    def parts(self, split: str, rows: Rows) -> list[Rows]:
+        """Return all rows as one part: vectors have no padding."""
+        return [np.arange(len(rows), dtype=np.int64)]
+
+    def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
+        """Return logits [B, C] in fp32 of one micro-batch."""
+        vectors = self.vectors[split]
+        logits: Tensor = classifier.head(vectors[torch.from_numpy(rows).to(vectors.device)])
+        return logits
+
+    def tokens(self, split: str, rows: Rows) -> tuple[int, int]:
+        """Return no tokens: the backbone is not computed."""
+        return 0, 0

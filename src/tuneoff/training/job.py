@@ -1,0 +1,64 @@
+"""A stage, ready to be trained: everything the loop needs, and nothing of where it came from."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from tuneoff.models.classifier import TextClassifier
+from tuneoff.techniques.base import Optimization, Technique
+from tuneoff.training.inputs import Inputs
+from tuneoff.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a stage trains and when it is evaluated: `watched` at `eval_steps`, `test` after the last step too."""
+
+    steps: int
+    batch_size: int
+    eval_every: int
+    watched: str
+
+    def splits_at(self, step: int) -> list[str]:
+        """Return the splits that are evaluated after `step` steps (0, k, 2k, ... and the last)."""
+        last = step == self.steps
+        splits = [self.watched] if last or step % self.eval_every == 0 else []
+        return [*splits, "test"] if last and self.watched != "test" else splits
+
+
+@dataclass
+class Job:
+    """What the loop works on.
+
+    `trained` are the parameters that the technique made trainable, by name. `labels` are class numbers by split.
+    `first_step` is the number of steps of the stages before. `events` gets each row of history as it becomes known;
+    `save` is called at each step's beginning with the state, the optimizer and whether it must save now; `stop` tells
+    whether the user asked to stop.
+    """
+
+    technique: Technique
+    classifier: TextClassifier
+    trained: Mapping[str, torch.nn.Parameter]
+    inputs: Inputs
+    labels: Mapping[str, NDArray[np.int64]]
+    optimization: Optimization
+    budget: Budget
+    seed_order: int
+    seed_dropout: int
+    accelerator: Accelerator
+    first_step: int = 0
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    events: Callable[[Mapping[str, Any]], None] = lambda _: None
+    save: Callable[[TrainingState, torch.optim.Optimizer, bool], None] = lambda *_: None
+    stop: Callable[[], bool] = lambda: False
+
+    @property
+    def device(self) -> torch.device:
+        """Where the classifier is."""
+        return self.accelerator.device

@@ -1,0 +1,132 @@
+"""The training loop: evaluate, save, stop, step. It knows no technique's name."""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tuneoff.training.evaluation import evaluate
+from tuneoff.training.inputs import VectorInputs
+from tuneoff.training.job import Job
+from tuneoff.training.optimizer import learning_rate_at
+from tuneoff.training.order import Rows, batch_rows
+from tuneoff.training.seeds import derive
+from tuneoff.training.state import Interrupted, TrainingState, divergence, finite
+
+FLUSH_EVERY = 32  # steps between reads of the losses on a GPU: each read waits for it
+
+
+def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
+    """Bring a stage from where `state` stands to its last step, in place.
+
+    Torch's global random state is the same afterwards as before. Raises Divergence where the loss is not finite, and
+    Interrupted, after saving, where the user asked to stop.
+    """
+    devices = [job.device] if job.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        while True:
+            for split in job.budget.splits_at(state.step):
+                if (split, state.step) not in state.logits:
+                    _flush(job, state)
+                    evaluate(job, state, split)
+            stopping = job.stop()
+            if stopping:
+                _flush(job, state)
+            job.save(state, optimizer, stopping)
+            if stopping:
+                raise Interrupted("stopped as asked; run the same command again to go on")
+            if state.step == job.budget.steps:
+                return
+            begun = time.perf_counter()
+            if job.technique.gradient_free:
+                _fit(job, state)
+            else:
+                _step(job, state, optimizer)
+            state.seconds["training"] += time.perf_counter() - begun
+            if job.device.type == "cpu" or len(state.pending) >= FLUSH_EVERY:
+                _flush(job, state)
+
+
+def _step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
+    """Take one optimizer step on one random batch."""
+    rate = learning_rate_at(job.optimization, state.step, job.budget.steps)
+    rows = batch_rows(len(job.labels["train"]), job.budget.batch_size, job.seed_order, state.step)
+    torch.manual_seed(derive(job.seed_dropout, "step", state.step))
+    job.technique.train_mode(job.classifier)
+    parameters = _select_trainable(job, state.step)
+    loss, correct, tokens = _accumulate_gradients(job, state, rows)
+    norm = _clip(job, parameters)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("rate_factor", 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    state.step += 1
+    state.tokens["trained"] += tokens
+    job.technique.after_step(job.classifier, state.step)
+    position = {"event": "train", "stage_step": state.step, "step": job.first_step + state.step}
+    row = {**position, "learning_rate": rate, "tokens": tokens}
+    state.pending.append((row, loss, correct / len(rows), norm))
+
+
+def _fit(job: Job, state: TrainingState) -> None:
+    """Take the one step of a stage without gradients: fit on all vectors of train."""
+    if not isinstance(job.inputs, VectorInputs):
+        raise TypeError(f"{job.technique.name} is fitted on vectors, so it needs them as its inputs")
+    labels = torch.from_numpy(job.labels["train"]).to(job.device)
+    job.technique.fit(job.classifier, job.inputs.vectors["train"], labels)
+    state.step += 1
+
+
+def _select_trainable(job: Job, step: int) -> list[torch.nn.Parameter]:
+    """Let the parameters that this step trains get gradients, and no others."""
+    chosen = set(job.technique.trainable_at(step, job.budget.steps, job.trained.keys()))
+    for name, parameter in job.trained.items():
+        parameter.requires_grad_(name in chosen)
+    return [parameter for name, parameter in job.trained.items() if name in chosen]
+
+
+def _accumulate_gradients(job: Job, state: TrainingState, rows: Rows) -> tuple[Tensor, Tensor, int]:
+    """Add up the gradients of a batch's micro-batches, each weighted by its share of the examples.
+
+    Returns the batch's mean loss and its count of right answers, both left on the device, and its real tokens.
+    """
+    loss = torch.zeros((), device=job.device)
+    correct = torch.zeros((), device=job.device)
+    tokens = 0
+    for part in job.inputs.parts("train", rows):
+        chosen = rows[part]
+        labels = torch.from_numpy(job.labels["train"][chosen]).to(job.device)
+        with job.autocast():
+            logits = job.inputs.logits(job.classifier, "train", chosen)
+        share = job.technique.loss(logits.float(), labels).sum() / len(rows)
+        job.accelerator.backward(share)
+        loss += share.detach()
+        correct += (logits.detach().argmax(dim=1) == labels).sum()
+        real, computed = job.inputs.tokens("train", chosen)
+        tokens += real
+        state.tokens["computed"] += computed
+    return loss, correct, tokens
+
+
+def _clip(job: Job, parameters: list[torch.nn.Parameter]) -> Tensor:
+    """Return the norm of the gradient, which is clipped if the stage asks for it."""
+    limit = job.optimization.max_grad_norm
+    norm: Tensor = torch.nn.utils.clip_grad_norm_(parameters, float("inf") if limit == "off" else limit)
+    return norm
+
+
+def _flush(job: Job, state: TrainingState) -> None:
+    """Read the losses of the last steps from the device into the history; raises Divergence at a bad one."""
+    for row, loss, accuracy, norm in state.pending:
+        numbers: dict[str, Any] = {
+            "loss": finite(loss.item()),
+            "accuracy": accuracy.item(),
+            "grad_norm": finite(norm.item()),
+            "seconds": state.elapsed,
+        }
+        state.history.append(row | numbers)
+        job.events(state.history[-1])
+        if numbers["loss"] is None or numbers["grad_norm"] is None:
+            raise divergence(state, row["stage_step"], row["learning_rate"], numbers["grad_norm"])
+    state.pending.clear()

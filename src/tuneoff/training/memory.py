@@ -1,0 +1,87 @@
+"""The peak memory of one stage, not of what ran before it."""
+
+import ctypes
+import gc
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+CLEAR_REFS = Path("/proc/self/clear_refs")
+STATUS = Path("/proc/self/status")
+
+
+def release() -> None:
+    """Give memory that nothing uses back to the system, so that the next stage's peak is its own."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # absent from C libraries other than glibc
+        if trim is not None:
+            trim(0)
+
+
+class PeakMemory:
+    """Measure the peak memory between `__enter__` and `__exit__`, in bytes.
+
+    On a GPU: the most that torch had allocated there. On a CPU: the process's largest resident set, by the kernel's
+    own high-water mark where it can be reset (Linux), else sampled 20 times a second.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.bytes = 0
+        self.kind = "resident set of the process"
+
+    def __enter__(self) -> "PeakMemory":
+        release()
+        if self.device.type == "cuda":
+            self.kind = "allocated on the GPU"
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            self._kernel_counts = _reset_high_water()
+            if not self._kernel_counts:
+                self._stop = threading.Event()
+                self._sampler = threading.Thread(target=self._sample, daemon=True)
+                self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.device.type == "cuda":
+            self.bytes = torch.cuda.max_memory_allocated(self.device)
+        elif self._kernel_counts:
+            self.bytes = _high_water()
+        else:
+            self._stop.set()
+            self._sampler.join()
+
+    def _sample(self) -> None:
+        process = psutil.Process()
+        while True:
+            self.bytes = max(self.bytes, process.memory_info().rss)
+            if self._stop.wait(0.05):
+                return
+
+    def as_json(self) -> dict[str, Any]:
+        """Return bytes and kind, for a stage's record."""
+        return {"bytes": self.bytes, "kind": self.kind}
+
+
+def _reset_high_water() -> bool:
+    """Reset the kernel's high-water mark of resident memory; False where there is none to reset."""
+    try:
+        CLEAR_REFS.write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _high_water() -> int:
+    for line in STATUS.read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"{STATUS} has no VmHWM line")

@@ -1,0 +1,42 @@
+"""Small pieces of messages: near names, lists of names, and what a value is in plain words."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+def near(name: str, options: Iterable[str]) -> str:
+    """Return the sentence that offers the options most like a name (case aside), or nothing if none is like it."""
+    by_folded = {option.casefold(): option for option in options}
+    found = difflib.get_close_matches(name.casefold().strip(), by_folded, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(by_folded[match]) for match in found)}?" if found else ""
+
+
+def listed(names: Iterable[str], at_most: int = 20) -> str:
+    """Return names separated by commas, the last ones counted where there are many."""
+    names = list(names)
+    more = f", and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
+
+
+def described(value: Any) -> str:
+    """Say what a YAML value is, for "found ...": nothing, true, the number 3, the text 'abc', the list [1], a mapping."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {shortened(str(value))}"
+        case str():
+            return f"the text {shortened(repr(value))}"
+        case list():
+            return f"the list {shortened(str(value))}"
+        case dict():
+            return "a mapping (keys with values)"
+    return f"a value of the Python type {type(value).__name__}"
+
+
+def shortened(text: str, at_most: int = 60) -> str:
+    """Return a text cut to a length that fits a message."""
+    return text if len(text) <= at_most else text[: at_most - 3] + "..."
