@@ -3,7 +3,7 @@
 import json
 import types
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import ValidationError
@@ -15,6 +15,8 @@ from tuneoff.section import Section
 from tuneoff.words import described, listed, near
 from tuneoff.yaml_source import KeyPath, Source, shown
 
+Part = TypeVar("Part", bound=Section)
+
 
 class Complaints:
     """What is wrong with a study, gathered so that all of it is shown at once."""
@@ -22,9 +24,11 @@ class Complaints:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.problems: list[str] = []
+        self.told: set[KeyPath] = set()
 
     def add(self, path: KeyPath, message: str) -> None:
         """Complain about the part at a path."""
+        self.told.add(path)
         part = f" {shown(path)}:" if path else ""
         problem = f"{self.source.place(path)}:{part} {message}"
         if problem not in self.problems:
@@ -40,12 +44,10 @@ class Complaints:
         if self.problems:
             raise StudyError(self.problems)
 
-    def section[S: Section](
-        self, kind: type[S], value: Any, path: KeyPath, whose: str = "", skip: frozenset[str] = frozenset()
-    ) -> S | None:
+    def section(self, kind: type[Part], value: Any, path: KeyPath, whose: str = "") -> Part | None:
         """Return the part at a path as a section of a kind, or None after complaining.
 
-        `whose` goes into the complaint about an unknown key; fields in `skip` are somebody else's to complain about.
+        `whose` goes into the complaint about an unknown key: " of protocol".
         """
         if not isinstance(value, dict):
             self.add(path, f"expected keys with values ({listed(kind.model_fields)}), found {described(value)}.")
@@ -53,7 +55,7 @@ class Complaints:
         try:
             return kind.model_validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
-            told = set(skip)
+            told = {at[-1] for at in self.told if at[:-1] == path}
             for details in error.errors(include_url=False):
                 name = str(details["loc"][0]) if details["loc"] else None
                 if name is None:

@@ -1,6 +1,7 @@
 """The question a user asks, as checked models: models, task, techniques, protocol."""
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
@@ -12,6 +13,12 @@ NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 Pooling = Literal["last", "mean", "first", "misindexed"]
 Schedule = Literal["constant", "linear", "cosine"]
 MOST_SEEDS = 1000
+
+
+def slug(text: str) -> str:
+    """Return a text as a name: small letters and digits, the rest as single hyphens; empty if none is left."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def _plain_name(value: str) -> str:

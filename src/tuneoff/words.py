@@ -20,7 +20,7 @@ def listed(names: Iterable[str], at_most: int = 20) -> str:
 
 
 def described(value: Any) -> str:
-    """Say what a YAML value is, for "found ...": nothing, true, the number 3, the text 'abc', the list [1], a mapping."""
+    """Say what a YAML value is, to follow "found": nothing, true, the number 3, the text 'abc', the list [1]."""
     match value:
         case None:
             return "nothing"

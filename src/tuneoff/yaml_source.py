@@ -9,7 +9,7 @@ import codecs
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -19,6 +19,7 @@ import yaml
 from tuneoff.section import Section
 
 KeyPath = tuple[str | int, ...]
+Complain = Callable[[KeyPath, str], None]
 DEEPEST = 20
 LARGEST = 1_000_000
 _HINTS = {
@@ -58,10 +59,15 @@ def shown(path: KeyPath) -> str:
 
 
 def read_yaml(content: bytes, name: str) -> tuple[Source, list[str]]:
-    """Return a study file's content as a source, with one line for each thing that is wrong with its YAML."""
+    """Return a study file's content as a source, with one line for each thing that is wrong with its YAML.
+
+    The source's value is None where nothing could be read.
+    """
     source = Source(name, None)
     if len(content) > LARGEST:
-        return source, [f"{name}: {len(content):,} bytes is too large for a study file. Name a YAML file that describes a study."]
+        return source, [
+            f"{name}: {len(content):,} bytes is too large for a study file. Name a YAML file that describes a study."
+        ]
     try:
         text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -84,10 +90,10 @@ def read_value(text: str) -> Any:
     return source.value
 
 
-def plain(value: Any, source: Source, problems: list[str], path: KeyPath = ()) -> Any:
+def plain(value: Any, complain: Complain, path: KeyPath = ()) -> Any:
     """Return a value made of mappings, lists, texts, finite numbers, true, false and None alone.
 
-    Sections and paths of the Python interface become what a file would hold. What cannot is added to `problems`.
+    Sections and paths of the Python interface become what a file would hold. `complain` is told of what cannot.
     """
     match value:
         case None | bool() | int():
@@ -95,35 +101,30 @@ def plain(value: Any, source: Source, problems: list[str], path: KeyPath = ()) -
         case str():
             odd = next((c for c in value if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"), None)
             if odd is not None:
-                problems.append(f"{source.place(path)}: {shown(path)}: a text with the control character {odd!r}. Remove it.")
+                complain(path, f"a text with the control character {odd!r}. Remove it.")
             return value
         case float():
             if not isfinite(value):
-                problems.append(
-                    f"{source.place(path)}: {shown(path)}: {value} is no finite number; put it in quotes if it is a text."
-                )
+                complain(path, f"{value} is no finite number. Put it in quotes if it is a text.")
             return value
         case os.PathLike():
             return os.fspath(value)
         case Section():
-            return plain(value.model_dump(mode="json", exclude_unset=True), source, problems, path)
+            return plain(value.model_dump(mode="json", exclude_unset=True), complain, path)
         case Mapping():
-            wrong = [key for key in value if not isinstance(key, str)]
-            problems += [f"{source.place(path)}: {shown((*path, str(key)))}: keys are texts; quote {key!r}." for key in wrong]
-            return {str(key): plain(item, source, problems, (*path, str(key))) for key, item in value.items()}
+            for key in value:
+                if not isinstance(key, str):
+                    complain((*path, str(key)), f"keys are texts, not {key!r}.")
+            return {str(key): plain(item, complain, (*path, str(key))) for key, item in value.items()}
         case Sequence() if not isinstance(value, bytes | bytearray):
-            return [plain(item, source, problems, (*path, n)) for n, item in enumerate(value)]
-    problems.append(
-        f"{source.place(path)}: {shown(path) or 'the study'}: a value of the Python type {type(value).__name__}. "
-        "Give numbers, texts, lists and mappings."
-    )
+            return [plain(item, complain, (*path, n)) for n, item in enumerate(value)]
+    complain(path, f"a value of the Python type {type(value).__name__}. Give numbers, texts, lists and mappings.")
     return None
 
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe parser with YAML 1.2's scalars, without aliases, and only so deep."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -157,6 +158,7 @@ class _Dumper(yaml.SafeDumper):
     """PyYAML's safe writer, which also quotes the texts that our reader would take for something else."""
 
 
+_Loader.yaml_implicit_resolvers = {}  # none of YAML 1.1's, where `no` is a truth value and 1e-4 a text
 for _name, (_pattern, _first) in _PLAIN_SCALARS.items():
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), _first)
@@ -165,6 +167,12 @@ for _name, (_pattern, _first) in _PLAIN_SCALARS.items():
 def to_yaml(value: Any) -> str:
     """Return plain values as YAML text that `read_yaml` reads back as the same values."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def to_inline_yaml(value: Any) -> str:
+    """Return plain values as YAML text that fits behind a key, on one line."""
+    text: str = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
+    return text.strip().removeprefix("[").removesuffix("]")
 
 
 class _Builder:
@@ -193,7 +201,9 @@ class _Builder:
             inner = (*path, key)
             if key in result:
                 first = self.source.places[inner].rpartition(":")[2]
-                self.problems.append(f"{self._at(key_node)}: {shown(inner)}: written twice, first in line {first}. Keep one.")
+                self.problems.append(
+                    f"{self._at(key_node)}: {shown(inner)}: written twice, first in line {first}. Keep one."
+                )
                 continue
             self.source.places[inner] = self._at(key_node)
             result[key] = self.value(value_node, inner)
@@ -212,7 +222,10 @@ class _Builder:
                 return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
             case "str":
                 return text
-        self.problems.append(f"{self._at(node)}: {shown(path) or 'the study'}: YAML tags such as {node.tag!r} are not used here.")
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        self.problems.append(
+            f"{self._at(node)}: {shown(path) or 'the study'}: YAML tags such as {tag} are not used here."
+        )
         return None
 
     def _at(self, node: yaml.Node) -> str:

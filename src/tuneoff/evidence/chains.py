@@ -1,6 +1,6 @@
 """Which stages a run is made of, and which technique's bill each of them is on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,15 +27,11 @@ def trace(technique: Mapping[str, Any], address: StageAddress, records: Records)
 
     'a+b' stands on 'a'; a technique of another name that uses 'a+b' stands on 'a' as well.
     """
-    prefixes = technique["use"].split("+")[:-1]
-    derived = ["+".join(prefixes[: count + 1]) for count in range(len(prefixes))]
+    parts = technique["use"].split("+")
     stages = [address]
     while True:
-        record = records.get(stages[0])
-        if record is not None:
-            parent = record.parent
-        else:
-            parent = derived[-len(stages)] if len(stages) <= len(derived) else None
+        record, left = records.get(stages[0]), len(parts) - len(stages)
+        parent = record.parent if record is not None else "+".join(parts[: max(left, 0)]) or None
         if parent is None or any(stage.chain == parent for stage in stages):
             return Run(technique, tuple(stages))
         stages.insert(0, replace(address, chain=parent))
@@ -51,8 +47,3 @@ def owners(runs: Sequence[Run]) -> dict[StageAddress, str]:
         for stage in run.stages:
             charged.setdefault(stage, str(run.technique["name"]))
     return charged
-
-
-def stage_records(run: Run, records: Records) -> Iterator[StageRecord | None]:
-    """Yield the record of each stage of a run, None for one that is not there."""
-    return (records.get(stage) for stage in run.stages)

@@ -20,7 +20,10 @@ NOTICES = {
 
 
 def notices(
-    study: dict[str, Any], models: Sequence[dict[str, Any]], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
+    study: dict[str, Any],
+    models: Sequence[dict[str, Any]],
+    tasks: Sequence[dict[str, Any]],
+    runs: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return the notices that apply, in the order in which they should be read."""
     found = [
@@ -50,9 +53,7 @@ def _about_seeds(study: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _about_runs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     counts = {status: sum(run["status"] == status for run in runs) for status in ("failed", "missing")}
-    return [
-        _notice(f"runs_{status}", **{status: count}, asked=len(runs)) for status, count in counts.items() if count
-    ]
+    return [_notice(f"runs_{status}", **{status: count}, asked=len(runs)) for status, count in counts.items() if count]
 
 
 def _about_data(
@@ -63,9 +64,7 @@ def _about_data(
         labels = ((task["splits"] or {}).get("test") or {}).get("labels")
         if labels and sum(labels.values()):
             commonest = max(labels, key=lambda label: int(labels[label]))
-            found.append(
-                _notice("commonest_class", label=commonest, share=labels[commonest] / sum(labels.values()))
-            )
+            found.append(_notice("commonest_class", label=commonest, share=labels[commonest] / sum(labels.values())))
     if limit := study["task"].get("limit"):
         found.append(_notice("limited", limit=limit))
     return found

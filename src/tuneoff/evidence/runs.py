@@ -1,4 +1,4 @@
-"""One row of results.json for each run that was asked for: done with its numbers, failed with its reason, or missing."""
+"""A row of results.json for each run that was asked for: done with its numbers, failed with its reason, or missing."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,17 +1,14 @@
 """A pre-trained model with a classification head: from padded token ids to logits that do not depend on the batch."""
 
-import contextlib
-import copy
 import inspect
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from tuneoff.errors import ModelError
-from tuneoff.models import text
+from tuneoff.models import backbones, text
 from tuneoff.models.pooling import pool
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.study import Pooling
@@ -46,17 +43,20 @@ class TextClassifier(nn.Module):
         self.pad_id = pad_id
         self.separator = separator
         self.new_head = new_head
+        # Read now: a technique may wrap the backbone later, and hide what it accepts and how its parts are named.
         self._accepted = frozenset(inspect.signature(backbone.forward).parameters)
-        self._first_position = _first_position(backbone)
-        self._head_parts = [] if head is not None else _own_parts(backbone)
+        self._first_position = backbones.first_position(backbone)
+        self._head_modules = [head] if head is not None else backbones.own_modules(backbone)
+        if "attention_mask" not in self._accepted:
+            raise ModelError(f"{type(backbone).__name__} takes no attention mask: padding would be read as text.")
 
     @property
     def depends_on_batch(self) -> bool:
-        """Whether a text's logits depend on the other texts of its batch: the defect of `misindexed`, and only there."""
+        """Whether a text's logits depend on the other texts of its batch, as `misindexed` makes them."""
         return self.head is not None and self.pooling == "misindexed"
 
     @property
-    def pad_side(self) -> str:
+    def pad_side(self) -> Literal["right", "left"]:
         """The side to pad: right, but left for `misindexed`, as it was in the experiment that it replicates."""
         return "left" if self.depends_on_batch else "right"
 
@@ -82,8 +82,8 @@ class TextClassifier(nn.Module):
 
         Of a native head, what the class adds to the base model; BERT's pooler is the base's.
         """
-        inside = tuple(f"backbone.{part}." for part in self._head_parts) or ("head.",)
-        return {name: value for name, value in self.named_parameters() if name.startswith(inside)}
+        head = {id(parameter) for module in self._head_modules for parameter in module.parameters()}
+        return {name: value for name, value in self.named_parameters() if id(value) in head}
 
     def backbone_parameters(self) -> dict[str, nn.Parameter]:
         """Return all parameters but the head's, by their names in `named_parameters`."""
@@ -106,11 +106,11 @@ class TextClassifier(nn.Module):
 
 def build_meta(resolved: ResolvedModel, n_classes: int) -> TextClassifier:
     """Return the classifier on the meta device, made from the config alone: shapes and names, no weights."""
-    auto, extra = _auto_class(resolved)
-    config = _own_config(resolved, [str(number) for number in range(n_classes)])
-    with torch.device("meta"), _quiet(), _random_state_kept():
+    auto, extra = backbones.auto_class(resolved)
+    config = backbones.own_config(resolved, [str(number) for number in range(n_classes)])
+    with torch.device("meta"), backbones.quiet(), backbones.random_state_kept():
         model = auto.from_config(config, dtype=torch.float32, trust_remote_code=resolved.trust_remote_code, **extra)
-        head = _linear(config.hidden_size, n_classes) if resolved.head == "linear" else None
+        head = _linear(config, n_classes) if resolved.head == "linear" else None
     return TextClassifier(model, head, pooling=resolved.pooling).eval().requires_grad_(False)
 
 
@@ -127,11 +127,11 @@ def load_classifier(
     `dtype` is the backbone's; heads are float32. Raises ModelError if the checkpoint lacks a weight of the backbone,
     or if the model as loaded would give a text other vectors in company than alone.
     """
-    model, new = _load(resolved, classes, dtype)
+    model, new = backbones.load_backbone(resolved, classes, dtype)
     tokenizer = text.load_tokenizer(resolved)
     classifier = TextClassifier(
         model,
-        _linear(model.config.hidden_size, len(classes)) if resolved.head == "linear" else None,
+        _zero_linear(model.config, len(classes)) if resolved.head == "linear" else None,
         pooling=resolved.pooling,
         pad_id=text.padding_id(resolved, tokenizer),
         separator=text.segment_separator(resolved, tokenizer),
@@ -148,6 +148,7 @@ def init_head(classifier: TextClassifier, seed: int) -> None:
     """Give the head its first numbers: the same for the same seed on any device; global random state is left alone.
 
     Ours: normal(0, 0.02). A native head: the class's own initialisation, of what did not come with the checkpoint.
+    Call it before a technique wraps the backbone.
     """
     if classifier.head is not None:
         weight = classifier.head.weight
@@ -159,96 +160,24 @@ def init_head(classifier: TextClassifier, seed: int) -> None:
     for name, parameter in classifier.head_parameters().items():
         # The mark by which transformers' initialisation leaves alone what was loaded.
         parameter._is_hf_initialized = name not in classifier.new_head  # type: ignore[attr-defined]
-    with _random_state_kept(), torch.no_grad():
-        torch.random.default_generator.manual_seed(seed)
-        for part in classifier._head_parts:
-            module = model.get_submodule(part)
-            device = next((value.device for value in module.parameters()), None)
-            module.to("cpu").apply(model._init_weights)
-            module.to(device)
+    with backbones.random_state_kept(), torch.no_grad():
+        torch.default_generator.manual_seed(seed)
+        for module in classifier._head_modules:
+            device = next(model.parameters()).device
+            module.to("cpu").apply(model._init_weights).to(device)
 
 
-def _linear(width: int, n_classes: int) -> nn.Linear:
-    """Return the head, zeros still, without drawing from the global random state (`init_head` draws)."""
-    head = nn.utils.skip_init(nn.Linear, width, n_classes, bias=False, dtype=torch.float32)
-    if not head.weight.is_meta:
-        nn.init.zeros_(head.weight)
+def _linear(config: Any, n_classes: int) -> nn.Linear:
+    """Return the head on the meta device, so that nothing is drawn from the global random state."""
+    # OPT may project its last hidden states to another width than its layers have.
+    width = getattr(config, "word_embed_proj_dim", None) or config.hidden_size
+    return nn.Linear(width, n_classes, bias=False, device="meta", dtype=torch.float32)
+
+
+def _zero_linear(config: Any, n_classes: int) -> nn.Linear:
+    head = _linear(config, n_classes).to_empty(device="cpu")
+    nn.init.zeros_(head.weight)
     return head
-
-
-def _auto_class(resolved: ResolvedModel) -> tuple[Any, dict[str, Any]]:
-    """Return transformers' auto class for the model and head, and the arguments that leave out an unread pooler."""
-    from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTextEncoding
-
-    config = resolved.config
-    own_code = getattr(config, "auto_map", None) or {}
-    if resolved.head == "native":
-        known = type(config) in AutoModelForSequenceClassification._model_mapping
-        if config.is_encoder_decoder or not (known or "AutoModelForSequenceClassification" in own_code):
-            raise ModelError(
-                f"model '{resolved.source}' ({config.model_type}): transformers has no class for classifying with its "
-                "backbone alone: use `head: linear`."
-            )
-        return AutoModelForSequenceClassification, {}
-    auto = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
-    mapping = auto._model_mapping
-    if type(config) not in mapping:
-        if "AutoModel" in own_code:
-            return auto, {}
-        raise ModelError(f"model '{resolved.source}' ({config.model_type}): transformers has no bare model of it.")
-    found = mapping[type(config)]
-    one = found[0] if isinstance(found, list | tuple) else found
-    takes_pooler = "add_pooling_layer" in inspect.signature(one.__init__).parameters
-    return auto, {"add_pooling_layer": False} if takes_pooler else {}
-
-
-def _own_config(resolved: ResolvedModel, classes: Sequence[str]) -> Any:
-    config: Any = copy.deepcopy(resolved.config)
-    if resolved.head == "native":
-        config.id2label = dict(enumerate(classes))
-        config.label2id = {name: number for number, name in enumerate(classes)}
-        config.problem_type = "single_label_classification"
-    return config
-
-
-def _load(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.dtype) -> tuple[Any, set[str]]:
-    """Return the pre-trained model and the names of the parameters that are new; only a head's may be."""
-    auto, extra = _auto_class(resolved)
-    native = resolved.head == "native"
-    try:
-        with _quiet(), _random_state_kept():
-            model, report = auto.from_pretrained(
-                resolved.path,
-                config=_own_config(resolved, classes),
-                dtype=dtype,
-                trust_remote_code=resolved.trust_remote_code,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **extra,
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"model '{resolved.source}' cannot be loaded: {error}") from error
-    new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
-    own = tuple(f"{part}." for part in _own_parts(model)) if native else ()
-    astray = sorted(name for name in new if not name.startswith(own))
-    if astray:
-        shown = ", ".join(astray[:5]) + (f" and {len(astray) - 5} more" if len(astray) > 5 else "")
-        raise ModelError(
-            f"model '{resolved.source}': its weights lack {shown}, or hold them in another shape, so they would start "
-            "from random numbers: the files do not belong to this config.json."
-        )
-    return model, new
-
-
-def _own_parts(model: Any) -> list[str]:
-    """Return the names of the modules that a class for classification adds to its base model."""
-    base = model.base_model_prefix
-    parts = [name for name, _ in model.named_children()]
-    if base not in parts:
-        raise ModelError(f"{type(model).__name__} does not keep its base model apart: use `head: linear`.")
-    return [part for part in parts if part != base]
 
 
 def _prepare_native(classifier: TextClassifier) -> None:
@@ -260,17 +189,8 @@ def _prepare_native(classifier: TextClassifier) -> None:
     def as_float32(_module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(value.float() if torch.is_tensor(value) else value for value in arguments)
 
-    for part in classifier._head_parts:
-        module = model.get_submodule(part).float()
-        module.register_forward_pre_hook(as_float32)
-
-
-def _first_position(backbone: nn.Module) -> int:
-    """Return the position of a text's first token: 0, or the row after padding's (RoBERTa and its like)."""
-    for name, module in backbone.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            return module.padding_idx + 1
-    return 0
+    for module in classifier._head_modules:
+        module.float().register_forward_pre_hook(as_float32)
 
 
 def _check_padding(classifier: TextClassifier, ids: Sequence[text.Ids]) -> None:
@@ -291,29 +211,6 @@ def _check_padding(classifier: TextClassifier, ids: Sequence[text.Ids]) -> None:
     exact = next(classifier.backbone.parameters()).dtype == torch.float32
     if not error < (1e-3 if exact else 0.1):
         raise ModelError(
-            "this model's vector of a text changes when a longer text stands beside it (padding is mixed in): it cannot "
-            "be compared fairly; use another model."
+            "this model's vector of a text changes when a longer text stands beside it (padding is mixed in): it "
+            "cannot be compared fairly; use another model."
         )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from printing what is checked here: its report of unused weights, its progress bar."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Leave torch's random state as it was, on the CPU and any GPU: building a model draws from it."""
-    with torch.random.fork_rng():
-        yield

@@ -17,10 +17,20 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 # Position 0 is the first row after the padding row in these, so that many rows are no positions (fairseq's habit).
-POSITIONS_AFTER_PADDING = frozenset(
-    "camembert data2vec-text esm ibert longformer luke mpnet roberta roberta-prelayernorm xlm-roberta xlm-roberta-xl "
-    "xmod".split()
-)
+POSITIONS_AFTER_PADDING = {
+    "camembert",
+    "data2vec-text",
+    "esm",
+    "ibert",
+    "longformer",
+    "luke",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
 
 # The keys of sentence-transformers' 1_Pooling/config.json (older files) and its values of `pooling_mode` (newer).
 _SENTENCE_POOLINGS: dict[str, Pooling] = {"cls": "first", "cls_token": "first", "mean": "mean", "mean_tokens": "mean"}
@@ -67,8 +77,8 @@ def default_pooling(decoder: bool, folder: Path | None) -> Pooling:
     found = [_SENTENCE_POOLINGS[name] for name in asked if name in _SENTENCE_POOLINGS]
     if len(asked) != 1 or not found:
         raise ModelError(
-            f"1_Pooling/config.json of the model asks for {' and '.join(map(str, asked)) or 'no pooling'}, which is not "
-            "offered: set `pooling` to last, mean or first."
+            f"1_Pooling/config.json of the model asks for {' and '.join(map(str, asked)) or 'no pooling'}, which is "
+            "not offered: set `pooling` to last, mean or first."
         )
     return found[0]
 
@@ -102,14 +112,17 @@ def lora_targets(model: "nn.Module | PretrainedConfig") -> list[str]:
     first; its entry is taken only if it names queries and values and nothing else, and if these layers are there.
     Raises ModelError with the names of all linear layers if none of the known names occurs.
     """
+    from torch import nn
+
     config: Any = getattr(model, "config", model)
-    names = linear_names(_on_meta(config) if model is config else model)
+    names = linear_names(model if isinstance(model, nn.Module) else _on_meta(config))
     for targets in (_peft_targets(config.model_type), *map(list, _QUERY_VALUE), *([name] for name in _FUSED)):
         if targets and set(targets) <= set(names):
             return targets
     raise ModelError(
         f"LoRA's default targets are the query and value projections, and which layers these are in a "
-        f"'{config.model_type}' model is not known: set `target_modules` to some of its linear layers: {', '.join(names)}"
+        f"'{config.model_type}' model is not known: set `target_modules` to some of its linear layers: "
+        + ", ".join(names)
     )
 
 
@@ -142,4 +155,5 @@ def _on_meta(config: "PretrainedConfig") -> "nn.Module":
     from transformers import AutoModel
 
     with torch.device("meta"):
-        return AutoModel.from_config(config)  # type: ignore[no-any-return]  # transformers leaves it untyped
+        model: nn.Module = AutoModel.from_config(config)  # type: ignore[no-untyped-call]  # transformers leaves it so
+        return model

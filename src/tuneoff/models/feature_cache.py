@@ -2,12 +2,10 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,13 +23,21 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What computing vectors took: seconds of loading the model, of tokenizing and of computing, and real tokens."""
+
+    load: float
+    tokenize: float
+    features: float
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Features:
     """Vectors [N, H] in fp32 by split, what computing them cost, and whether that was paid just now."""
 
     vectors: Mapping[str, Tensor]
-    load_seconds: float
-    seconds: float
-    tokens: int
+    cost: Cost
     computed_now: bool
 
 
@@ -40,11 +46,11 @@ def cached_features(key: str, compute: Callable[[], Features]) -> Features:
     path = cache_folder() / "features" / f"{key}.safetensors"
     if path.is_file():
         with safe_open(path, framework="pt") as file:
-            cost = json.loads(file.metadata()["cost"])
+            cost = Cost(**json.loads(file.metadata()["cost"]))
             vectors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        return Features(vectors, cost["load_seconds"], cost["seconds"], cost["tokens"], computed_now=False)
+        return Features(vectors, cost, computed_now=False)
     features = compute()
-    cost = {"load_seconds": features.load_seconds, "seconds": features.seconds, "tokens": features.tokens}
+    header = {"cost": json.dumps(asdict(features.cost))}
     tensors = {name: vectors.cpu().contiguous() for name, vectors in features.vectors.items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={"cost": json.dumps(cost)}))
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
     return features

@@ -50,11 +50,11 @@ def locate(spec: ModelSpec, *, need_weights: bool) -> Location:
 
 
 def _snapshot(spec: ModelSpec, *, need_weights: bool) -> Path:
-    import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -70,11 +70,11 @@ def _snapshot(spec: ModelSpec, *, need_weights: bool) -> Path:
         raise ModelError(
             f"model '{spec.id}': its owner gives access on request; ask there, then `hf auth login`."
         ) from error
-    except RepositoryNotFoundError as error:
+    except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(f"model '{spec.id}' is neither a folder here nor a model on the hub.") from error
     except RevisionNotFoundError as error:
         raise ModelError(f"model '{spec.id}' has no revision '{spec.revision}' on the hub.") from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, httpx.TransportError) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError) as error:
         raise ModelError(
             f"model '{spec.id}' is no folder here, and the hub cannot be reached for it: download it where there is a "
             f"network (`hf download {spec.id} --local-dir FOLDER`) and give that folder as the model."

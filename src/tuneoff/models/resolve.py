@@ -21,10 +21,21 @@ DEFAULT_LENGTH = 512
 # Tokenizers without a limit of their own say so by a very large number.
 _NO_LIMIT = 10**6
 # What a config holds that changes no hidden state: who wrote it with what, names, and settings of training or caching.
-_NOT_KEYED = frozenset(
-    "_name_or_path _attn_implementation _commit_hash transformers_version architectures dtype torch_dtype "
-    "tokenizer_class use_cache id2label label2id num_labels problem_type".split()
-)
+_NOT_KEYED = {
+    "_name_or_path",
+    "_attn_implementation",
+    "_commit_hash",
+    "transformers_version",
+    "architectures",
+    "dtype",
+    "torch_dtype",
+    "tokenizer_class",
+    "use_cache",
+    "id2label",
+    "label2id",
+    "num_labels",
+    "problem_type",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,14 +140,14 @@ def describe(resolved: ResolvedModel) -> dict[str, Any]:
         "source": resolved.source,
         "revision": resolved.revision,
         "fingerprint": resolved.fingerprint,
-        "architecture": (config.architectures or [None])[0],
+        "architecture": next(iter(config.architectures or []), None),
         "model_type": config.model_type,
         "layers": setting("num_hidden_layers"),
         "hidden": hidden,
         "heads": heads,
         "kv_heads": setting("num_key_value_heads") or heads,
         "head_dim": setting("head_dim") or (hidden // heads if heads and hidden else None),
-        "intermediate": setting("intermediate_size") or setting("hidden_dim") or setting("n_inner"),
+        "intermediate": setting("intermediate_size") or setting("hidden_dim") or setting("n_inner") or setting("d_ff"),
         "vocabulary": setting("vocab_size"),
         "max_positions": families.most_tokens(config),
         "tied_embeddings": setting("tie_word_embeddings"),
@@ -151,28 +162,28 @@ def describe(resolved: ResolvedModel) -> dict[str, Any]:
 
 
 def _read_config(place: Location, spec: ModelSpec) -> "PretrainedConfig":
-    from transformers import AutoConfig
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import CONFIG_MAPPING, AutoConfig
 
     file = place.folder / "config.json"
     raw = _read_json(file, place.source)
     if raw is None:
         raise ModelError(f"model '{place.source}' has no config.json: give the folder that `save_pretrained` wrote.")
     model_type, own_code = raw.get("model_type"), raw.get("auto_map")
-    if model_type not in CONFIG_MAPPING_NAMES and own_code and not spec.trust_remote_code:
+    if model_type not in CONFIG_MAPPING and own_code and not spec.trust_remote_code:
         raise ModelError(
             f"model '{place.source}' comes with code of its own, which is run only if the model says "
             "`trust_remote_code: true`. Read the code first."
         )
-    if model_type not in CONFIG_MAPPING_NAMES and not own_code:
+    if model_type not in CONFIG_MAPPING and not own_code:
         from transformers import __version__
 
         raise ModelError(f"model '{place.source}': model_type {model_type!r} is unknown to transformers {__version__}.")
     try:
-        config = AutoConfig.from_pretrained(
+        config: PretrainedConfig = AutoConfig.from_pretrained(
             place.folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
         )
-    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+    except (OSError, ValueError, TypeError, KeyError, ImportError, StrictDataclassError) as error:
         raise ModelError(f"model '{place.source}': config.json cannot be used: {error}") from error
     _check_config(config, place.source)
     return config

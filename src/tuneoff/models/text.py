@@ -48,7 +48,7 @@ def _load(folder: Path, _fingerprint: str, trusted: bool, source: str) -> "PreTr
         raise ModelError(f"model '{source}': its tokenizer cannot be loaded: {error}") from error
     if not tokenizer.is_fast:
         raise ModelError(f"model '{source}' has no fast tokenizer: a folder with tokenizer.json is needed.")
-    return tokenizer  # type: ignore[no-any-return]  # AutoTokenizer leaves it untyped
+    return tokenizer
 
 
 def tokenize(resolved: ResolvedModel, tokenizer: "PreTrainedTokenizerBase", texts: tuple[list[str], ...]) -> Tokens:
@@ -127,8 +127,8 @@ def padding_id(resolved: ResolvedModel, tokenizer: "PreTrainedTokenizerBase") ->
         if isinstance(token, int) and 0 <= token < rows:
             return token
     raise ModelError(
-        f"model '{resolved.source}': `head: native` finds a text's last token by the padding id, and each special token "
-        "of this tokenizer may end a text: use `head: linear`, which goes by the attention mask."
+        f"model '{resolved.source}': `head: native` finds a text's last token by the padding id, and each special "
+        "token of this tokenizer may end a text: use `head: linear`, which goes by the attention mask."
     )
 
 

@@ -1,0 +1,93 @@
+"""What people read: tables, figures and one HTML page, made from a run directory alone, without torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuneoff.store import Store
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from tuneoff.report.table import TerminalTable
+
+REPORT, FIGURES, TABLES = "report.html", "figures", "tables"
+
+
+def write_report(store: Store) -> Path:
+    """Write results.json, report.html, figures/ (SVG and PNG) and tables/ (Markdown, CSV, LaTeX); returns the page.
+
+    Figures of techniques that the study no longer has are removed. Raises StoreError for a directory that cannot be
+    read.
+    """
+    from tuneoff.evidence.results import build_results, save_results
+    from tuneoff.files import write_text
+    from tuneoff.report.charts import figures
+    from tuneoff.report.curves import load_curves
+    from tuneoff.report.html import render
+
+    results = build_results(store)
+    save_results(store, results)
+    drawn = list(figures(results, load_curves(results, store)))
+    svgs = _write_figures(store.root / FIGURES, {figure.name: figure.chart for figure in drawn})
+    _write_tables(store.root / TABLES, results)
+    page = store.root / REPORT
+    write_text(page, render(results, [(figure, svgs.get(figure.name)) for figure in drawn]))
+    return page
+
+
+def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]") -> dict[str, str]:
+    from tuneoff.files import write_atomically, write_text
+    from tuneoff.report.style import png_bytes, svg_text
+
+    svgs = {name: svg_text(chart) for name, chart in charts.items() if chart is not None}
+    for name, svg in svgs.items():
+        picture = png_bytes(svg)
+        write_text(folder / f"{name}.svg", svg)
+        write_atomically(folder / f"{name}.png", lambda path, picture=picture: path.write_bytes(picture))
+    for path in [*folder.glob("*.svg"), *folder.glob("*.png")]:
+        if path.stem not in svgs:
+            path.unlink()
+    return svgs
+
+
+def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
+    from tuneoff.files import write_text
+    from tuneoff.report.table import csv_text, latex, markdown
+    from tuneoff.report.tables import results_table
+
+    table = results_table(results)
+    for suffix, text in (("md", markdown(table)), ("csv", csv_text(table)), ("tex", latex(table))):
+        write_text(folder / f"table.{suffix}", text)
+
+
+def terminal_table(results: Mapping[str, Any]) -> "TerminalTable":
+    """Return the results' table for rich to print; columns that do not fit into the terminal are named under it."""
+    from tuneoff.report.table import TerminalTable
+    from tuneoff.report.tables import results_table
+
+    return TerminalTable(results_table(results))
+
+
+def markdown_table(results: Mapping[str, Any]) -> str:
+    """Return the results' table as Markdown."""
+    from tuneoff.report.table import markdown
+    from tuneoff.report.tables import results_table
+
+    return markdown(results_table(results))
+
+
+def figure(results: Mapping[str, Any], store: Store, kind: str) -> "alt.TopLevelMixin":
+    """Return a figure as an altair chart: of a technique by its name, or `steps`, `seconds`, `time`, `parameters`.
+
+    With several models, names are '<model>.<kind>'. Raises StoreError for a name that there is not, and where there is
+    nothing to draw yet.
+    """
+    from tuneoff.errors import StoreError
+    from tuneoff.report.charts import make_figure
+    from tuneoff.report.curves import load_curves
+
+    made = make_figure(results, load_curves(results, store), kind)
+    if made.chart is None:
+        raise StoreError(f"{store.root}: {made.skipped}")
+    return made.chart

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from tuneoff.errors import StudyError
 from tuneoff.study import TaskSpec
-from tuneoff.tasks import described
+from tuneoff.tasks import own
 from tuneoff.tasks.data_set import Split, TaskData
 from tuneoff.tasks.describe import describe
 from tuneoff.tasks.registry import BuiltIn, built_in_tasks
-from tuneoff.tasks.table import listed, near
+from tuneoff.words import listed, near
 
 __all__ = ["Split", "TaskData", "builtin_names", "check_task", "describe", "known_labels", "load_task", "task_name"]
 
@@ -23,17 +23,14 @@ def load_task(spec: TaskSpec, *, need_dev: bool, base: Path) -> TaskData:
     """
     check_task(spec)
     task = _built_in(spec)
-    raw = described.read(spec, base) if task is None else task.read(spec, base)
+    raw = own.read(spec, base) if task is None else task.read(spec, base)
     return raw.finish(need_dev=need_dev, drop_overlaps=spec.drop_overlap, limit=spec.limit)
 
 
 def check_task(spec: TaskSpec) -> None:
     """Raise StudyError with all that is wrong in a task's description and can be seen without reading data."""
     task = _built_in(spec)
-    if task is None:
-        found = described.problems(spec)
-    else:
-        found = [*_foreign_keys(spec, task), *task.problems(spec)]
+    found = own.problems(spec) if task is None else _foreign_keys(spec, task) + task.problems(spec)
     if found:
         raise StudyError(found)
 
@@ -55,7 +52,7 @@ def task_name(spec: TaskSpec) -> str:
     """
     check_task(spec)
     task = _built_in(spec)
-    return described.slug(spec) if task is None else task.slug(spec)
+    return own.slug(spec) if task is None else task.slug(spec)
 
 
 def builtin_names() -> tuple[str, ...]:
@@ -70,12 +67,12 @@ def _built_in(spec: TaskSpec) -> BuiltIn | None:
         return tasks[spec.name]
     if spec.hub is not None or spec.train is not None:
         return None
-    own = "To use files of your own: task: {train: FILE, test: FILE, text: [COLUMN, COLUMN], label: COLUMN}."
+    yours = "For files of your own: task: {train: FILE, test: FILE, text: [COLUMN, COLUMN], label: COLUMN}."
     if spec.name is None:
-        raise StudyError(f"task: neither name nor train nor hub is given. Built-in tasks: {listed(tasks)}. {own}")
+        raise StudyError(f"task: neither name nor train nor hub is given. Built-in tasks: {listed(tasks)}. {yours}")
     raise StudyError(
         f"task.name: there is no built-in task '{spec.name}'.{near(spec.name, tasks)} "
-        f"Built-in tasks: {listed(tasks)}. {own}"
+        f"Built-in tasks: {listed(tasks)}. {yours}"
     )
 
 

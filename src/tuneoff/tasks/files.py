@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tuneoff.errors import DataError
-from tuneoff.tasks.table import Table, listed, name_classes, near
+from tuneoff.tasks.table import Table, name_classes
+from tuneoff.words import listed, near
 
 MOST_LISTED = 8
 
@@ -28,8 +29,9 @@ def find_file(given: str, base: Path, key: str) -> Path:
     for place in places:
         if place.is_dir():
             raise DataError(f"{key}: {place} is a folder. Name a file in it: {_inside(place)}.")
-    near_by = [_near_by(place) for place in places]
-    raise DataError(f"{key}: there is no file '{given}'. Looked for {'; '.join(near_by)}.")
+    hints = dict.fromkeys(_near_by(place) for place in places)
+    looked = " and ".join(map(str, places))
+    raise DataError(f"{key}: there is no file '{given}'. Looked for {looked}.{''.join(hints)}")
 
 
 def find_folder(given: str, base: Path, key: str) -> Path:
@@ -173,15 +175,16 @@ def _places(given: str, base: Path) -> list[Path]:
 
 
 def _near_by(place: Path) -> str:
+    """Return a sentence on what stands in the place's folder: names like its own, else the data files."""
     if not place.parent.is_dir():
-        return f"{place} (there is no such folder)"
+        return f" There is no folder {place.parent}."
     names = [path.name for path in place.parent.iterdir() if path.is_file()]
-    return f"{place}{near(place.name, names) or f' (files there: {_inside(place.parent)})'}"
+    return near(place.name, names) or f" Data files in {place.parent}: {_inside(place.parent)}."
 
 
 def _inside(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in READERS)
-    return listed(names, MOST_LISTED) or "no data files"
+    return listed(names, MOST_LISTED) or "none"
 
 
 READERS: dict[str, Callable[[Path, str], Table]] = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuneoff.errors import DataError
-from tuneoff.tasks.table import Table, listed, name_classes, near
+from tuneoff.tasks.table import Table, name_classes
+from tuneoff.words import listed, near
 
 PARQUET_BRANCH = "refs/convert/parquet"
 """Where the hub keeps a Parquet copy of a data set that is a script: a folder a configuration."""

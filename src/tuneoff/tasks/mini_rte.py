@@ -7,7 +7,7 @@ from tuneoff.study import TaskSpec
 from tuneoff.tasks.files import read_table
 from tuneoff.tasks.raw import RawTask
 from tuneoff.tasks.registry import BuiltIn, register
-from tuneoff.tasks.table import listed, near
+from tuneoff.words import listed, near
 
 LANGUAGES = {"ru": "Russian", "en": "English"}
 CLASSES = {

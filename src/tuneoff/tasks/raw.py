@@ -11,7 +11,8 @@ import numpy as np
 from tuneoff.errors import DataError
 from tuneoff.tasks.data_set import Split, TaskData
 from tuneoff.tasks.splits import cut_dev, drop_overlap, overlap_notes, take
-from tuneoff.tasks.table import Table, listed
+from tuneoff.tasks.table import Table
+from tuneoff.words import listed
 
 FINGERPRINT_VERSION = 1
 WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -78,7 +79,11 @@ class RawTask:
     def _cut(self, train: Split, n_classes: int) -> tuple[Split, Split, str]:
         kept, dev = cut_dev(train, n_classes=n_classes)
         how = f"rows with the same {self.group_column or 'text'} on one side"
-        return kept, dev, f"dev is {len(dev):,} of the {len(train):,} rows of train, cut out by label, {how}."
+        return (
+            kept,
+            dev,
+            f"dev is {len(dev):,} of the {len(train):,} rows of train, cut out in proportion to the labels, {how}.",
+        )
 
     def _checked(self) -> tuple[tuple[str, ...], dict[str, Split]]:
         """Return the class names and all splits, complete, with each label known."""
@@ -113,7 +118,7 @@ class RawTask:
     def _split(self, name: str, classes: tuple[str, ...], labels: list[str] | None) -> Split:
         table = self.tables[name]
         id_column = next((column for column in ID_COLUMNS if column in table.columns), None)
-        ids = table.ids(id_column) if id_column else [None] * len(table)
+        ids: list[str | None] = table.ids(id_column) if id_column else [None] * len(table)
         if name in self.id_prefixes:
             ids = [None if value is None else f"{self.id_prefixes[name]}:{value}" for value in ids]
         numbers = {label: number for number, label in enumerate(classes)}
@@ -137,7 +142,7 @@ def order_classes(names: Iterable[str]) -> tuple[str, ...]:
     """
     names = set(names)
     if all(WHOLE.fullmatch(name) for name in names):
-        return tuple(sorted(names, key=int))
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
 
 

@@ -88,38 +88,47 @@ def overlap_notes(train: Split, other: Split, text_fields: tuple[str, ...], grou
 
 
 def _choose(groups: list[list[int]], labels: Counts, n_classes: int) -> list[int]:
-    """Return the rows for dev: first each group that brings the classes nearer to their quotas, then what is missing.
+    """Return the rows for dev: quotas by class are approached group by group, then met in sum.
 
-    Nearer is meant in the squared distance between the rows taken and the quotas, over the classes.
+    First each group in turn is taken, or given back, if that lowers the squared distance between the rows taken and
+    the quotas, until nothing does; then groups are added until there are rows enough.
     """
+    counts = [np.bincount(labels[group], minlength=n_classes) for group in groups]
     totals = np.bincount(labels, minlength=n_classes)
     quotas = _quotas(totals)
-    needed = int(quotas.sum())
-    taken = np.zeros(n_classes, dtype=np.int64)
-    rows: list[int] = []
-    left = []
-    for group in groups:
-        counts = np.bincount(labels[group], minlength=n_classes)
-        if _gain(counts, quotas - taken) > 0 and _spares(totals, taken + counts):
-            taken += counts
-            rows += group
-        else:
-            left.append((group, counts))
-        if np.array_equal(taken, quotas):
-            return rows
-    while len(rows) < needed:
-        possible = [entry for entry in left if _spares(totals, taken + entry[1])]
+    chosen, taken = _approach(counts, totals, quotas)
+    while taken.sum() < quotas.sum():
+        possible = [
+            number for number in range(len(groups)) if not chosen[number] and _spares(totals, taken + counts[number])
+        ]
         if not possible:
             raise DataError(
                 f"dev cannot be cut out of train: a tenth of its {len(labels):,} rows is wanted, but its "
                 f"{len(groups):,} groups are too few or too large for both sides to have each label. "
-                "Give dev (task.dev), or group by another column (task.group)."
+                "Give dev (task.dev) or more rows (task.limit), or group by another column (task.group)."
             )
-        best = max(possible, key=lambda entry: _gain(entry[1], quotas - taken))
-        left = [entry for entry in left if entry is not best]
-        taken += best[1]
-        rows += best[0]
-    return rows
+        best = max(possible, key=lambda number: _gain(counts[number], quotas - taken))
+        chosen[best] = True
+        taken = taken + counts[best]
+    return [row for group, is_chosen in zip(groups, chosen, strict=True) if is_chosen for row in group]
+
+
+def _approach(counts: list[Counts], totals: Counts, quotas: Counts) -> tuple[list[bool], Counts]:
+    """Return which groups to take, and their counts in sum: a local minimum of the distance to the quotas."""
+    chosen = [False] * len(counts)
+    taken = np.zeros_like(quotas)
+    changed = True
+    while changed and not np.array_equal(taken, quotas):
+        changed = False
+        for number, count in enumerate(counts):
+            change = -count if chosen[number] else count
+            if _gain(change, quotas - taken) > 0 and _spares(totals, taken + change):
+                taken = taken + change
+                chosen[number] = not chosen[number]
+                changed = True
+            if np.array_equal(taken, quotas):
+                break
+    return chosen, taken
 
 
 def _quotas(totals: Counts) -> Counts:
@@ -131,9 +140,9 @@ def _quotas(totals: Counts) -> Counts:
     return quotas
 
 
-def _gain(counts: Counts, missing: Counts) -> int:
-    """Return by how much the squared distance to the quotas falls when a group with these counts is taken."""
-    return int((missing**2).sum() - ((missing - counts) ** 2).sum())
+def _gain(change: Counts, missing: Counts) -> int:
+    """Return by how much the squared distance to the quotas falls when this is added to what is taken."""
+    return int((missing**2).sum() - ((missing - change) ** 2).sum())
 
 
 def _spares(totals: Counts, taken: Counts) -> bool:

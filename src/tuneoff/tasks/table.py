@@ -1,28 +1,13 @@
 """Rows as they were read, each with its place in the file, so that a message about one can say where it stands."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuneoff.errors import DataError
+from tuneoff.words import listed, near, shortened
 
-SHOWN = 60
 SCALARS = (str, int, float, bool, type(None))
-
-
-def near(name: str, options: Iterable[str]) -> str:
-    """Return the sentence that offers the options most like a name (case aside), or nothing if none is like it."""
-    by_folded = {option.casefold().strip(): option for option in options}
-    found = difflib.get_close_matches(name.casefold().strip(), by_folded, n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(repr(by_folded[match]) for match in found)}?" if found else ""
-
-
-def listed(names: Iterable[str], at_most: int = 20) -> str:
-    """Return names separated by commas, the last ones counted where there are many."""
-    names = list(names)
-    more = f", and {len(names) - at_most} more" if len(names) > at_most else ""
-    return ", ".join(names[:at_most]) + more
 
 
 @dataclass(frozen=True)
@@ -99,7 +84,7 @@ class Table:
     def _text(self, index: int, column: str) -> str:
         value = self._present(index, column)
         if not isinstance(value, str):
-            raise DataError(f"{self.where(index, column)}: {_shown(value)} is not text. Write it as a string.")
+            raise DataError(f"{self.where(index, column)}: {shortened(repr(value))} is not text. Write it as a string.")
         return self._clean(index, column, value)
 
     def _name(self, index: int, column: str) -> str:
@@ -108,12 +93,13 @@ class Table:
             return self._clean(index, column, str(value))
         hint = f" Write {int(value)}." if isinstance(value, float) and value.is_integer() else ""
         raise DataError(
-            f"{self.where(index, column)}: {_shown(value)} is neither text nor a whole number nor a boolean.{hint}"
+            f"{self.where(index, column)}: {shortened(repr(value))} is neither text "
+            f"nor a whole number nor a boolean.{hint}"
         )
 
     def _clean(self, index: int, column: str, value: str) -> str:
         if not value.strip():
-            raise DataError(f"{self.where(index, column)}: the text is empty. Fill it in or remove the row.")
+            raise DataError(f"{self.where(index, column)}: the value is empty. Fill it in or remove the row.")
         try:
             value.encode()
         except UnicodeEncodeError as error:
@@ -139,12 +125,7 @@ def name_classes(table: Table, class_names: Mapping[str, tuple[str, ...]]) -> Ta
                 row[column] = names[number]
             else:
                 raise DataError(
-                    f"{table.where(index, column)}: class {_shown(number)}, but the data set names {len(names)} "
-                    f"classes, numbered from 0: {listed(names)}."
+                    f"{table.where(index, column)}: class {shortened(repr(number))}, but the data set "
+                    f"names {len(names)} classes, numbered from 0: {listed(names)}."
                 )
     return Table(table.origin, table.columns, rows, table.places, table.unit, dict(class_names))
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

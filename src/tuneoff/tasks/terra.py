@@ -8,7 +8,8 @@ from tuneoff.tasks.files import find_folder, read_table
 from tuneoff.tasks.hub import HubId, load_hub
 from tuneoff.tasks.raw import RawTask
 from tuneoff.tasks.registry import BuiltIn, register
-from tuneoff.tasks.table import Table, listed
+from tuneoff.tasks.table import Table
+from tuneoff.words import listed
 
 CLASSES = ("entailment", "not_entailment")
 HUB = "RussianNLP/russian_super_glue"

@@ -33,12 +33,14 @@ class Lora(Technique):
     def apply(self, classifier: TextClassifier) -> None:
         """Add the adapters, in fp32 on any base, and make them and the head trainable.
 
-        Raises ModelError where the architecture's projections are unknown or no layer has the names given.
+        They are put in place without peft's wrapper model, so every name in the backbone stays what it was. Raises
+        ModelError where the architecture's projections are unknown or no layer has the names given.
         """
         import torch
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig, inject_adapter_in_model
 
-        from tuneoff.models.families import lora_targets
+        from tuneoff.errors import ModelError
+        from tuneoff.models.families import linear_names, lora_targets
 
         settings = self.settings
         assert isinstance(settings, LoraSettings)
@@ -47,10 +49,15 @@ class Lora(Technique):
         config = LoraConfig(
             r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=targets
         )
-        classifier.backbone = get_peft_model(classifier.backbone, config)
-        for parameter in classifier.parameters():
-            if parameter.requires_grad:
+        try:
+            inject_adapter_in_model(config, classifier.backbone)
+        except ValueError as error:
+            known = ", ".join(linear_names(classifier.backbone))
+            raise ModelError(f"lora: target_modules {targets} do not fit; the linear layers are {known}") from error
+        for name, parameter in classifier.named_parameters():
+            if ".lora_" in name:
                 parameter.data = parameter.data.to(torch.float32)
+                parameter.requires_grad_(True)
         for parameter in classifier.head_parameters().values():
             parameter.requires_grad_(True)
 
@@ -63,4 +70,10 @@ class Lora(Technique):
 
     def merge(self, classifier: TextClassifier) -> None:
         """Add each adapter's product to the weight it stands beside, and take the adapters out."""
-        classifier.backbone = classifier.backbone.merge_and_unload()
+        from peft.tuners.lora import LoraLayer
+
+        adapted = [(name, one) for name, one in classifier.named_modules() if isinstance(one, LoraLayer)]
+        for name, layer in adapted:
+            layer.merge()
+            parent, _, last = name.rpartition(".")
+            setattr(classifier.get_submodule(parent), last, layer.get_base_layer())

@@ -1,0 +1,1 @@
+"""Training one stage: batches, the loop, checkpoints, memory."""

@@ -50,9 +50,16 @@ class TokenInputs:
 
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return logits [B, C] in fp32 of one micro-batch."""
-        ids, mask = collate([self.ids[split][row] for row in rows], classifier.pad_id, classifier.pad_side)
-        logits: Tensor = classifier(ids.to(self.device), mask.to(self.device))
+        logits: Tensor = classifier(*self._padded(classifier, split, rows))
         return logits
+
+    def vectors(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
+        """Return pooled vectors [B, H] in fp32 of one micro-batch."""
+        return classifier.vectors(*self._padded(classifier, split, rows))
+
+    def _padded(self, classifier: TextClassifier, split: str, rows: Rows) -> tuple[Tensor, Tensor]:
+        ids, mask = collate([self.ids[split][row] for row in rows], classifier.pad_id, classifier.pad_side)
+        return ids.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
 
     def tokens(self, split: str, rows: Rows) -> tuple[int, int]:
         """Return real and computed (padded) tokens of one micro-batch."""
@@ -73,6 +80,7 @@ class VectorInputs:
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return logits [B, C] in fp32 of one micro-batch."""
         vectors = self.vectors[split]
+        assert classifier.head is not None
         logits: Tensor = classifier.head(vectors[torch.from_numpy(rows).to(vectors.device)])
         return logits
 

@@ -61,4 +61,5 @@ class Job:
     @property
     def device(self) -> torch.device:
         """Where the classifier is."""
-        return self.accelerator.device
+        device: torch.device = self.accelerator.device
+        return device

@@ -8,7 +8,8 @@ from tuneoff.study import TaskSpec
 from tuneoff.tasks.files import find_file, read_table
 from tuneoff.tasks.hub import HubId, HubSet, load_hub
 from tuneoff.tasks.raw import RawTask
-from tuneoff.tasks.table import Table, listed
+from tuneoff.tasks.table import Table
+from tuneoff.words import listed
 
 VALIDATION_SPLITS = ("validation", "dev", "val", "valid")
 OUR_SPLITS = ("train", "dev", "test")

@@ -1,0 +1,59 @@
+# What is done with this repository, a word each; `make` alone lists them. PYTHON is the Python that .venv is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+MODEL := models/multilingual-e5-small
+CODE := src tests tools
+# The tests run in two processes, each with one thread: more would fight for two cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+.PHONY: help demo test test-slow test-all check format clean
+.DELETE_ON_ERROR:
+
+help: ## list these words
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+demo: $(VENV)/installed $(MODEL)/origin.json ## install tuneoff into .venv, make the demo's model, run the demo study
+	$(BIN)/tuneoff run demo
+
+test: $(VENV)/installed-dev ## the quick tests
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/installed-dev $(MODEL)/origin.json ## the tests that need a pre-trained model, or time
+	TUNEOFF_TEST_MODEL=$(MODEL) $(PYTEST) -m slow
+
+test-all: test test-slow ## all tests
+
+check: $(VENV)/installed-dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src
+
+format: $(VENV)/installed-dev ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove .venv and what tools left behind; models/ and runs/ stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing tuneoff into $(VENV); the first time, with torch, takes minutes"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing tuneoff and its tools into $(VENV); the first time, with torch, takes minutes"
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(MODEL)/origin.json: tools/fetch_demo_model.py | $(BIN)/python
+	@$(MAKE) --no-print-directory -s $(VENV)/installed
+	$(BIN)/python tools/fetch_demo_model.py $(MODEL)
+	@touch $@

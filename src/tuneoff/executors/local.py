@@ -1,0 +1,88 @@
+"""Running a plan's stages one after another in this process."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tuneoff.plan import Plan, PlannedStage
+from tuneoff.store import StageAddress, StageRecord, Store
+from tuneoff.training.build import Ancestor
+from tuneoff.training.stage import Watch, run_stage
+from tuneoff.training.workplace import Workplace
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who is told what happens: each method of the same name gets the stage, and what is said of it."""
+
+    began: Callable[[PlannedStage], None] = lambda _: None
+    event: Callable[[PlannedStage, Mapping[str, Any]], None] = lambda *_: None
+    ended: Callable[[PlannedStage, StageRecord], None] = lambda *_: None
+    skipped: Callable[[PlannedStage, str], None] = lambda *_: None
+    stop: Callable[[], bool] = lambda: False
+
+
+def run_plan(plan: Plan, places: Mapping[tuple[str, str], Workplace], store: Store, observer: Observer) -> None:
+    """Compute all stages that are not done, parents first; `places` has one workplace a (model, task).
+
+    A stage whose parent failed is skipped; one whose equal was computed under another name is copied. Raises
+    Interrupted where the observer asks to stop.
+    """
+    stages = {stage.address: stage for stage in plan.stages}
+    for stage in plan.stages:
+        if not stage.reason.runs:
+            continue
+        ancestors = _ancestors(stage, stages, store)
+        if ancestors is None:
+            observer.skipped(stage, f"{stage.parent.chain if stage.parent else ''} failed")
+            continue
+        observer.began(stage)
+        record = _adopt_equal(stage, stages, store)
+        if record is None:
+            watch = Watch(lambda row, stage=stage: observer.event(stage, row), observer.stop)
+            place = places[stage.address.model, stage.address.task]
+            record = run_stage(stage, place, ancestors, store, watch)
+        observer.ended(stage, record)
+    _drop_unkept_weights(plan, store)
+
+
+def _ancestors(
+    stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store
+) -> list[Ancestor] | None:
+    """Return the stages before this one, first to last; None if one of them did not end well."""
+    found: list[Ancestor] = []
+    address = stage.parent
+    while address is not None:
+        parent = stages[address]
+        record, weights = store.record(address), store.weights(address)
+        if record is None or record.status == "failed" or weights is None:
+            return None
+        found.insert(0, Ancestor(parent.spec, record.key, weights))
+        address = parent.parent
+    return found
+
+
+def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store) -> StageRecord | None:
+    """Copy the result of a stage with the same key under another name; None if there is no such stage."""
+    for other in stages.values():
+        if other.key != stage.key or other.address == stage.address:
+            continue
+        record, weights = store.record(other.address), store.weights(other.address)
+        if record is None or record.status != "done" or record.key != stage.key or weights is None:
+            continue
+        from safetensors.torch import load_file
+
+        parent = stage.parent.chain if stage.parent else None
+        copy = replace(record, address=stage.address, parent=parent, seconds=dict.fromkeys(record.seconds, 0.0))
+        history = store.history(other.address)
+        return store.finish(copy, history, store.predictions(other.address), load_file(weights))
+    return None
+
+
+def _drop_unkept_weights(plan: Plan, store: Store) -> None:
+    """Delete the weights that the study does not keep, now that no stage needs them any more."""
+    keep = plan.study.protocol.keep_weights
+    last = plan.study.protocol.seed_list[-1]
+    for stage in plan.stages:
+        if keep == "none" or (keep == "last-seed" and stage.address.seed != last):
+            store.drop_weights(stage.address)

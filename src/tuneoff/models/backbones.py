@@ -1,0 +1,120 @@
+"""A pre-trained model out of transformers: which class, and that each weight is really loaded."""
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from tuneoff.errors import ModelError
+from tuneoff.models.resolve import ResolvedModel
+
+
+def auto_class(resolved: ResolvedModel) -> tuple[Any, dict[str, Any]]:
+    """Return transformers' auto class for the model and head, and the arguments that leave out an unread pooler."""
+    from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTextEncoding
+
+    config = resolved.config
+    own_code = getattr(config, "auto_map", None) or {}
+    if resolved.head == "native":
+        known = type(config) in AutoModelForSequenceClassification._model_mapping
+        if config.is_encoder_decoder or not (known or "AutoModelForSequenceClassification" in own_code):
+            raise ModelError(
+                f"model '{resolved.source}' ({config.model_type}): transformers has no class for classifying with its "
+                "backbone alone: use `head: linear`."
+            )
+        return AutoModelForSequenceClassification, {}
+    auto = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
+    mapping = auto._model_mapping
+    if type(config) not in mapping:
+        if "AutoModel" in own_code:
+            return auto, {}
+        raise ModelError(f"model '{resolved.source}' ({config.model_type}): transformers has no bare model of it.")
+    found = mapping[type(config)]
+    one: Any = found[0] if isinstance(found, list | tuple) else found
+    takes_pooler = "add_pooling_layer" in inspect.signature(one).parameters
+    return auto, {"add_pooling_layer": False} if takes_pooler else {}
+
+
+def own_config(resolved: ResolvedModel, classes: Sequence[str]) -> Any:
+    """Return a copy of the model's config, with the names of the classes where a native head is sized by them."""
+    config: Any = copy.deepcopy(resolved.config)
+    if resolved.head == "native":
+        config.id2label = dict(enumerate(classes))
+        config.label2id = {name: number for number, name in enumerate(classes)}
+        config.problem_type = "single_label_classification"
+    return config
+
+
+def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.dtype) -> tuple[Any, set[str]]:
+    """Return the pre-trained model and the names of the parameters that are new; only a head's may be."""
+    auto, extra = auto_class(resolved)
+    native = resolved.head == "native"
+    try:
+        with quiet(), random_state_kept():
+            model, report = auto.from_pretrained(
+                resolved.path,
+                config=own_config(resolved, classes),
+                dtype=dtype,
+                trust_remote_code=resolved.trust_remote_code,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **extra,
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"model '{resolved.source}' cannot be loaded: {error}") from error
+    new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
+    base = f"{model.base_model_prefix}."
+    astray = sorted(name for name in new if not native or name.startswith(base))
+    if astray:
+        shown = ", ".join(astray[:5]) + (f" and {len(astray) - 5} more" if len(astray) > 5 else "")
+        raise ModelError(
+            f"model '{resolved.source}': its weights lack {shown}, or hold them in another shape, so they would start "
+            "from random numbers: the files do not belong to this config.json."
+        )
+    return model, new
+
+
+def own_modules(model: Any) -> list[nn.Module]:
+    """Return the modules with parameters that a class for classification adds to its base model."""
+    parts = dict(model.named_children())
+    if parts.pop(model.base_model_prefix, None) is None:
+        raise ModelError(f"{type(model).__name__} does not keep its base model apart: use `head: linear`.")
+    return [part for part in parts.values() if next(part.parameters(), None) is not None]
+
+
+def first_position(backbone: nn.Module) -> int:
+    """Return the position of a text's first token: 0, or the row after padding's (RoBERTa and its like)."""
+    for name, module in backbone.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return module.padding_idx + 1
+    return 0
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from printing what is checked here: its report of unused weights, its progress bar."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it so
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it so
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it so
+
+
+@contextlib.contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Leave torch's random state as it was: building a model draws from it, on the CPU, where models are built."""
+    with torch.random.fork_rng(devices=[]):
+        yield

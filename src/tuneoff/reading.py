@@ -1,0 +1,208 @@
+"""From what a user names or writes to a checked study; all that is wrong is told at once, with file and line."""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path, PurePath
+from typing import Any
+
+from tuneoff.changes import OPTIONS, Changes, unfold
+from tuneoff.complaints import Complaints
+from tuneoff.errors import StudyError
+from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, slug
+from tuneoff.technique_entries import TechniqueReader
+from tuneoff.words import described, listed, near
+from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, to_yaml
+
+TOP_LEVEL = ("name", "title", "model", "models", "task", "techniques", "protocol")
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class ReadStudy:
+    """A checked study, the folder that its relative paths start from, and the file or shipped name it came from."""
+
+    study: Study
+    base: Path
+    source: str
+
+
+def read_study(
+    name_or_path: str, *, settings: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> ReadStudy:
+    """Read a study file, or a shipped study by name, with the changes of the command line.
+
+    `settings` are `path=value` texts, `overrides` the options in `changes.OPTIONS` (None: not given). Raises
+    StudyError with all that is wrong: a name that is neither, YAML that cannot be read, what does not fit together.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        if path.stat().st_size > LARGEST:
+            raise StudyError(f"{name_or_path}: too large for a study file. Name a YAML file that describes a study.")
+        try:
+            content, base = path.read_bytes(), path.parent
+        except OSError as error:
+            raise StudyError(f"{name_or_path}: cannot be read: {error.strerror}.") from None
+    elif name_or_path in _shipped_names():
+        content, base = _shipped(name_or_path), Path()
+    else:
+        raise StudyError(_not_found(path, name_or_path))
+    source, problems = read_yaml(content, name_or_path)
+    study = _checked(source, problems, slug(path.stem) or "study", settings, overrides or {})
+    return ReadStudy(study, base, name_or_path)
+
+
+def study_from_mapping(mapping: Mapping[str, Any], where: str = "study") -> Study:
+    """Return the study that a mapping with a study file's keys describes; `where` stands in messages for the file.
+
+    Sections such as Protocol(...) and paths may stand in it. Raises StudyError with all that is wrong.
+    """
+    return _checked(Source(where, dict(mapping)), [], "study", (), {})
+
+
+def shipped_studies() -> dict[str, str]:
+    """Return the names of the studies that come with tuneoff, each with its title."""
+    return {name: str(read_yaml(_shipped(name), name)[0].value["title"]) for name in _shipped_names()}
+
+
+def resolved_yaml(study: Study) -> str:
+    """Return a study as YAML with every setting written out; reading it gives an equal study."""
+    return f"# Every setting of this study, defaults included.\n{to_yaml(study.model_dump(mode='json'))}"
+
+
+def _shipped_names() -> list[str]:
+    folder = files("tuneoff") / "studies"
+    return sorted(PurePath(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(SUFFIXES))
+
+
+def _shipped(name: str) -> bytes:
+    return (files("tuneoff") / "studies" / f"{name}.yaml").read_bytes()
+
+
+def _not_found(path: Path, given: str) -> str:
+    """Say what else could have been meant by a name that is neither a file nor a shipped study."""
+    shipped = _shipped_names()
+    if path.is_dir():
+        inside = [str(entry) for entry in sorted(path.iterdir()) if entry.suffix in SUFFIXES]
+        hint = f" Study files in it: {listed(inside)}." if inside else ""
+        return f"{given} is a folder. Name a study file.{hint} Shipped studies: {listed(shipped)}."
+    around = path.parent.iterdir() if path.parent.is_dir() else ()
+    by_name = {entry.name.casefold(): str(entry) for entry in around if entry.suffix in SUFFIXES and entry.is_file()}
+    wanted = {path.name.casefold()} | {f"{path.name}{suffix}".casefold() for suffix in SUFFIXES}
+    alike = {match: None for name in sorted(wanted) for match in difflib.get_close_matches(name, by_name, cutoff=0.7)}
+    beside = f" There is a file {listed(by_name[match] for match in alike)}." if alike else ""
+    return (
+        f"there is no study file or shipped study '{given}'.{near(given, shipped)}{beside} "
+        f"Shipped studies: {listed(shipped)}. `tuneoff init` writes a study file to start from."
+    )
+
+
+def _checked(
+    source: Source, problems: list[str], name: str, settings: Sequence[str], options: Mapping[str, Any]
+) -> Study:
+    """Return the study of a source; `problems` are those that its YAML already has."""
+    if unknown := [option for option in options if option not in OPTIONS]:
+        raise TypeError(f"unknown overrides: {listed(unknown)}")
+    if source.value is None:
+        raise StudyError(problems or f"{source.name}: the file is empty. A study needs at least a model and a task.")
+    if not isinstance(source.value, dict):
+        raise StudyError(f"{source.name}: a study is written as keys with values, found {described(source.value)}.")
+    complaints = Complaints(source)
+    complaints.problems += problems
+    source.value = plain(source.value, complaints.add)
+    unfold(source.value, DEFAULT_TECHNIQUES)
+    Changes(complaints).apply(options, settings)
+    return _Reader(complaints).study(name)
+
+
+class _Reader:
+    """Turns an unfolded study into sections, complaining about what does not fit."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        self.complaints = complaints
+        self.given: dict[str, Any] = complaints.source.value
+
+    def study(self, default_name: str) -> Study:
+        """Return the study; raises StudyError with every complaint."""
+        for key in self.given:
+            if key not in TOP_LEVEL:
+                self.complaints.unknown_key((key,), TOP_LEVEL, " of a study")
+        heading = {key: self.given[key] for key in ("name", "title") if self.given.get(key) is not None}
+        models = self._models()
+        task = self._task()
+        protocol = self.complaints.section(Protocol, self.given.get("protocol", {}), ("protocol",), " of protocol")
+        techniques = TechniqueReader(self.complaints).read(self.given["techniques"])
+        # The sections are checked above, so stand-ins here leave the heading's own problems alone to be found.
+        parts = {"models": [{"id": "-"}], "task": {}, "techniques": ["full"]}
+        checked = self.complaints.section(Study, {"name": default_name, **heading, **parts}, ())
+        self.complaints.raise_any()
+        assert checked and models and task and protocol and techniques
+        study = checked.model_copy(
+            update={"models": models, "task": task, "techniques": techniques, "protocol": protocol}
+        )
+        _told_by(self.complaints, ("techniques",), lambda: _compose(study))
+        self.complaints.raise_any()
+        return study
+
+    def _models(self) -> list[ModelSpec]:
+        given = self.given
+        if "model" in given and "models" in given:
+            self.complaints.add(("models",), "model and models are both given. Keep one of them.")
+            return []
+        if "model" in given:
+            if not isinstance(given["model"], dict):
+                self.complaints.add(("model",), f"expected a hub id or a folder, found {described(given['model'])}.")
+                return []
+            only = self.complaints.section(ModelSpec, given["model"], ("model",), " of a model")
+            return [only] if only else []
+        if "models" not in given:
+            self.complaints.add((), "'model' is missing. Give a hub id or a local folder.")
+            return []
+        if not isinstance(given["models"], list) or not given["models"]:
+            self.complaints.add(("models",), f"expected a list of models, found {described(given['models'])}.")
+            return []
+        found = [
+            self.complaints.section(ModelSpec, entry, ("models", n), " of a model")
+            for n, entry in enumerate(given["models"])
+        ]
+        names: dict[str, int] = {}
+        for n, model in enumerate(found):
+            name = (model.name or slug(PurePath(model.id).name)) if model else f"[{n}]"
+            if names.setdefault(name, n) != n:
+                self.complaints.add(
+                    ("models", n),
+                    f"is called '{name}' as models[{names[name]}] is. Give one of them a `name` of its own.",
+                )
+        return [model for model in found if model]
+
+    def _task(self) -> TaskSpec | None:
+        from tuneoff.tasks import builtin_names, check_task
+
+        given = self.given.get("task")
+        if given is None:
+            self.complaints.add((), f"'task' is missing. Name a built-in one ({listed(builtin_names())}), or files.")
+            return None
+        task = self.complaints.section(TaskSpec, given, ("task",), " of a task")
+        if task:
+            _told_by(self.complaints, ("task",), lambda: check_task(task))
+        return task
+
+
+def _compose(study: Study) -> object:
+    from tuneoff.techniques.composition import compose
+
+    return compose(study)
+
+
+def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object]) -> None:
+    """Run a check that raises StudyError with lines such as 'task.label: ...', and give each its place in the file."""
+    try:
+        check()
+    except StudyError as error:
+        for problem in error.problems:
+            key = re.match(rf"{path[0]}(?:\.(\w+))?: ", problem)
+            inner = (*path, key[1]) if key and key[1] else path
+            text = problem[key.end() :] if key else problem
+            complaints.add(inner, f"{text.rstrip('.')}.")

@@ -1,0 +1,109 @@
+"""The figures of a study: which there are, under which names, and what stands in for one that cannot be drawn."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuneoff.errors import StoreError
+from tuneoff.report.curve_charts import Drawing, joint_drawing, technique_drawing
+from tuneoff.report.point_charts import point_drawing
+from tuneoff.report.tables import model_label, several_models
+from tuneoff.report.words import WORDS, Words
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+JOINT = ("steps", "seconds", "time", "parameters")
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: its name (also of its files), title and captions; `skipped` says why there is no chart."""
+
+    name: str
+    title: str
+    technique: str | None
+    model: str
+    chart: "alt.TopLevelMixin | None"
+    captions: tuple[str, ...] = ()
+    skipped: str | None = None
+
+
+def figure_names(results: Results) -> dict[str, tuple[str, str]]:
+    """Return a study's figures by name: for each its model, and the technique or the one of JOINT that it shows.
+
+    With several models each has figures of its own, named '<model>.<name>'. A technique that has the name of a joint
+    figure has its own under '<name>-technique'.
+    """
+    techniques = [technique["name"] for technique in results["study"]["techniques"]]
+    own = {f"{name}-technique" if name in JOINT else name: name for name in techniques}
+    found = {}
+    for model in (entry["name"] for entry in results["models"]):
+        for name, shown in {**own, **{kind: kind for kind in JOINT}}.items():
+            found[f"{model}.{name}" if several_models(results) else name] = (model, shown)
+    return found
+
+
+def figures(results: Results, curves: "pd.DataFrame", say: Words = WORDS) -> Iterator[Figure]:
+    """Yield all figures of a study in their order; `curves` comes from `load_curves`."""
+    for name in figure_names(results):
+        yield make_figure(results, curves, name, say)
+
+
+def make_figure(results: Results, curves: "pd.DataFrame", name: str, say: Words = WORDS) -> Figure:
+    """Return a figure by its name; raises StoreError with all names for one that there is not."""
+    known = figure_names(results)
+    if name not in known:
+        raise StoreError(f"no figure '{name}' in this study; there are: {', '.join(known)}")
+    model, kind = known[name]
+    techniques = [technique["name"] for technique in results["study"]["techniques"]]
+    own = curves[curves["model"] == model]
+    place = _place(results, model, say)
+    split = results["study"]["protocol"].get("eval_on", "test")
+    technique = None if name.rsplit(".", 1)[-1] in JOINT else kind
+    drawing: Drawing | None
+    if technique:
+        title = say("chart.technique", technique=technique)
+        rows = own[own["technique"] == technique]
+        drawing = technique_drawing(rows, technique, place, split, say) if _drawable(rows) else None
+    else:
+        title = say(f"chart.{kind}")
+        drawing = _joint(
+            kind, own, [run for run in results["runs"] if run["model"] == model], techniques, place, split, say
+        )
+    if drawing is None:
+        skipped = say("skipped.technique", technique=technique) if technique else say(f"skipped.{kind}")
+        return Figure(name, title, technique, model, None, skipped=skipped)
+    return Figure(name, title, technique, model, drawing.chart, drawing.captions)
+
+
+def _joint(
+    kind: str,
+    curves: "pd.DataFrame",
+    runs: Sequence[Mapping[str, Any]],
+    techniques: Sequence[str],
+    place: str,
+    split: str,
+    say: Words,
+) -> Drawing | None:
+    if kind in ("time", "parameters"):
+        return point_drawing(runs, techniques, "seconds" if kind == "time" else "trained", place, say)
+    rows = curves[curves["series"] == "evaluation"]
+    axis: Literal["steps", "seconds"] = "seconds" if kind == "seconds" else "steps"
+    if axis == "seconds":
+        rows = rows[rows["seconds"].notna()]
+    return joint_drawing(rows, techniques, axis, place, split, say) if _drawable(rows) else None
+
+
+def _drawable(rows: "pd.DataFrame") -> bool:
+    return bool(rows[["loss", "accuracy"]].notna().any(axis=None))
+
+
+def _place(results: Results, model: str, say: Words) -> str:
+    described = next(entry for entry in results["models"] if entry["name"] == model)
+    task = next(entry for entry in results["tasks"] if entry["model"] == model)
+    seeds = len(results["study"]["seeds"])
+    counted = f" · {say('chart.seeds', n=seeds)}"
+    return f"{model_label(described)} · {task['label'] or task['name']}{counted}"

@@ -1,0 +1,288 @@
+"""Charts of histories: each technique's figure as in the paper, and all techniques over steps and over time."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuneoff.report.formats import short_duration
+from tuneoff.report.placing import padded, time_ticks
+from tuneoff.report.style import EVALUATION, GREY, HEIGHT, TRAINING, WIDTH, styled, technique_styles
+from tuneoff.report.words import Words
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+MOST_POINTS = 500
+MOST_MARKED = 30
+MOST_LIGHT = 6
+LOG_RATIO = 8.0
+METRICS = ("loss", "accuracy")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart and the sentences that explain it."""
+
+    chart: "alt.TopLevelMixin"
+    captions: tuple[str, ...]
+
+
+def thin(frame: "pd.DataFrame", by: Sequence[str]) -> tuple["pd.DataFrame", int]:
+    """Return the rows, at most MOST_POINTS for each group, as means over bins of consecutive rows; and the bins' width.
+
+    All groups have the same width, that of the longest, so that a seed and the mean of seeds are equally smooth.
+    """
+    import pandas as pd
+
+    longest = int(frame.groupby(list(by)).size().max()) if len(frame) else 0
+    width = math.ceil(longest / MOST_POINTS)
+    if width <= 1:
+        return frame, 1
+    bins = frame.groupby(list(by)).cumcount() // width
+    means = frame.assign(bin=bins).groupby([*by, "bin"], as_index=False)[["step", "seconds", *METRICS]].mean()
+    return pd.DataFrame(means.drop(columns="bin")), width
+
+
+def seed_mean(frame: "pd.DataFrame", by: Sequence[str]) -> "pd.DataFrame":
+    """Return means over the seeds that are done, at the steps that all of them have; `by` are the other columns."""
+    done = frame[frame["done"]]
+    seeds = done["seed"].nunique()
+    groups = done.groupby([*by, "step"], as_index=False)
+    means = groups[["seconds", *METRICS]].mean()
+    return means[groups.size()["size"] == seeds]
+
+
+def loss_limit(values: "pd.Series[float]") -> float | None:
+    """Return above which loss a chart is cut off, so that a divergence does not flatten the rest; None for no cut."""
+    known = values.dropna()
+    if known.empty:
+        return None
+    usual = float(known.quantile(0.9))
+    return 2 * usual if known.max() > 10 * usual > 0 else None
+
+
+def technique_drawing(frame: "pd.DataFrame", technique: str, place: str, split: str, say: Words) -> Drawing:
+    """Return the paper's figure: training loss (thin) and evaluation loss (thick) over steps, below it accuracy.
+
+    `frame` holds the technique's rows of `load_curves`, not empty; `place` says which model and task.
+    """
+    import altair as alt
+
+    training, width = thin(frame[frame["series"] == "training"], ["series", "done", "stage", "seed"])
+    evaluation = frame[frame["series"] == "evaluation"]
+    rows = _concat([training, evaluation])
+    several = frame["seed"].nunique() > 1
+    limit = loss_limit(frame["loss"])
+    captions = [say("caption.technique", split=split)]
+    captions += [say("caption.seeds")] if several else []
+    captions += [say("caption.binned", width=width)] if width > 1 else []
+    captions += [say("caption.cut", limit=f"{limit:.3g}")] if limit is not None else []
+    starts = (
+        frame[(frame["stage"] > 0)]
+        .groupby("stage", as_index=False)
+        .agg(step=("step", "min"), name=("stage_name", "first"))
+    )
+    captions += [say("caption.stage")] if len(starts) else []
+    last = float(frame["step"].max()) or 1.0
+    labels = {name: say(f"series.{name}", split=split) for name in ("training", "evaluation")}
+    rows = rows.assign(label=rows["series"].map(labels))
+    panels = []
+    for metric in METRICS:
+        x = alt.X("step", type="quantitative", title=say("axis.steps") if metric == METRICS[-1] else None)
+        x = x.scale(domain=[0, last], nice=False).axis(format="~s", tickCount=6)
+        y = _metric_axis(rows, metric, limit, say)
+        color = alt.Color("label", type="nominal", title=None).scale(
+            domain=list(labels.values()), range=[TRAINING, EVALUATION]
+        )
+        color = color.legend(orient="top", direction="horizontal")
+        layers = _series_layers(rows, metric, several, {"x": x, "y": y, "color": color})
+        panels.append(
+            alt.layer(*layers, *_boundaries(starts, say, metric == METRICS[0])).properties(width=WIDTH, height=HEIGHT)
+        )
+    title = say("chart.technique", technique=technique)
+    return Drawing(styled(alt.vconcat(*panels, spacing=14), title, [place, *captions]), tuple(captions))
+
+
+def _series_layers(rows: "pd.DataFrame", metric: str, several: bool, encoding: dict[str, Any]) -> list["alt.Chart"]:
+    """Light lines for seeds and a full one for their mean; the seed's own line is the full one where it is alone."""
+    means = seed_mean(rows, ["label", "series", "stage"]) if several else rows
+    layers = []
+    for series, thick, light in (("training", 1.0, 0.2), ("evaluation", 2.6, 0.35)):
+        if several:
+            own = rows[rows["series"] == series]
+            # Without a mean (no seed is done) the seeds are all there is to see.
+            opacity = light if len(means) else 0.7
+            layers.append(_lines(own, metric, thick / 2, opacity, encoding, ["stage", "seed"]))
+        chosen = means[means["series"] == series]
+        strong = 0.75 if series == "training" else 1.0
+        layers.append(_lines(chosen, metric, thick, strong, encoding, ["stage"], points=series == "evaluation"))
+    return layers
+
+
+def joint_drawing(
+    frame: "pd.DataFrame",
+    techniques: Sequence[str],
+    axis: Literal["steps", "seconds"],
+    place: str,
+    split: str,
+    say: Words,
+) -> Drawing:
+    """Return accuracy and loss on the watched split for all techniques, over steps or over seconds.
+
+    `frame` holds evaluation rows of `load_curves` of one model, not empty; `techniques` orders colours and legend.
+    """
+    import altair as alt
+
+    styles = technique_styles(techniques)
+    present = [name for name in techniques if name in set(frame["technique"])]
+    column = "step" if axis == "steps" else "seconds"
+    rows = frame[frame[column].notna()]
+    several = rows["seed"].nunique() > 1
+    means = _concat([_technique_mean(rows[rows["technique"] == name]) for name in present])
+    light = several and len(present) <= MOST_LIGHT
+    limit = loss_limit(rows["loss"])
+    log = axis == "seconds" and _uneven(means)
+    if log:
+        rows, means = rows[rows["seconds"] > 0], means[means["seconds"] > 0]
+    captions = [say("caption.curves", split=split)]
+    captions += [say("caption.preparation")] if axis == "seconds" else []
+    captions += [say("caption.seeds")] if light else []
+    captions += [say("caption.cut", limit=f"{limit:.3g}")] if limit is not None else []
+    starts = means[(means["stage"] > 0) & (means["begins"])]
+    captions += [say("caption.diamond")] if len(starts) else []
+    color = alt.Color("technique", type="nominal", title=None, sort=present)
+    color = color.scale(domain=present, range=[styles[name][0] for name in present])
+    dash = alt.StrokeDash("technique", type="nominal", title=None, sort=present)
+    dash = dash.scale(domain=present, range=[list(styles[name][1]) for name in present])
+    legend: Any = {"orient": "bottom", "columns": 2 if max(map(len, present)) > 16 else 3}
+    panels = []
+    for metric in reversed(METRICS):
+        encoding = {
+            "x": _x_axis(means, axis, log, metric == METRICS[0], say),
+            "y": _metric_axis(rows, metric, limit, say),
+            "color": color.legend(**legend),
+            "strokeDash": dash.legend(**legend),
+        }
+        layers = [_lines(rows, metric, 0.8, 0.3, encoding, ["stage", "seed"])] if light else []
+        layers.append(_lines(means, metric, 2.0, 1.0, encoding, ["stage"]))
+        if len(starts):
+            layers.append(_diamonds(starts, metric, encoding))
+        panels.append(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT + 30))
+    return Drawing(styled(alt.vconcat(*panels, spacing=14), say(f"chart.{axis}"), [place, *captions]), tuple(captions))
+
+
+def _technique_mean(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """The mean over done seeds, or the seeds themselves where none is done; `begins` marks a stage's first row."""
+    means = seed_mean(rows, ["technique", "stage"]) if rows["done"].any() else rows
+    return means.assign(begins=means["step"] == means.groupby("stage")["step"].transform("min"))
+
+
+def _uneven(means: "pd.DataFrame") -> bool:
+    totals = means.groupby("technique")["seconds"].max()
+    return bool(totals.max() > LOG_RATIO * totals.min())
+
+
+def _x_axis(means: "pd.DataFrame", axis: str, log: bool, titled: bool, say: Words) -> "alt.X":
+    import altair as alt
+
+    if axis == "steps":
+        x = alt.X("step", type="quantitative", title=say("axis.steps") if titled else None)
+        return x.scale(domain=[0, float(means["step"].max()) or 1.0], nice=False).axis(format="~s", tickCount=6)
+    low, high = float(means["seconds"].min()), float(means["seconds"].max())
+    low, high = (low / 1.1, high * 1.1) if log else (0.0, high * 1.02 or 1.0)
+    return time_axis(low, high, log, titled, say)
+
+
+def time_axis(low: float, high: float, log: bool, titled: bool, say: Words) -> "alt.X":
+    """Return an x axis of the field `seconds` with ticks at round times, linear or logarithmic."""
+    import altair as alt
+
+    ticks = time_ticks(low, high, log)
+    names = ", ".join(f"'{tick:g}': '{short_duration(tick, say)}'" for tick in ticks)
+    title = say("axis.seconds.log" if log else "axis.seconds") if titled else None
+    x = alt.X("seconds", type="quantitative", title=title)
+    scale = alt.Scale(type="log" if log else "linear", domain=[low, high], nice=False)
+    return x.scale(scale).axis(values=ticks, labelExpr=f"({{{names}}})[format(datum.value, '~g')]", labelFlush=True)
+
+
+def _metric_axis(rows: "pd.DataFrame", metric: str, limit: float | None, say: Words) -> "alt.Y":
+    import altair as alt
+
+    values = rows[metric].dropna()
+    low, high = padded([float(values.min()), float(values.max())], 0.04) if len(values) else (0.0, 1.0)
+    if metric == "loss" and limit is not None:
+        high = limit
+    if metric == "accuracy":
+        low, high = max(0.0, low), min(1.0, high)
+    y = alt.Y(metric, type="quantitative", title=say(f"axis.{metric}"))
+    return y.scale(domain=[low, high], nice=False, zero=False).axis(tickCount=5)
+
+
+def _lines(
+    rows: "pd.DataFrame",
+    metric: str,
+    thickness: float,
+    opacity: float,
+    encoding: dict[str, Any],
+    detail: Sequence[str],
+    points: bool = False,
+) -> "alt.Chart":
+    """Return a line for each colour and each value of the detail columns, with points where they are few."""
+    import altair as alt
+
+    color = encoding["color"].to_dict()["field"]
+    x = encoding["x"].to_dict()["field"]
+    kept = rows[rows[metric].notna()]
+    few = points and kept.groupby(list(detail)).size().max() <= MOST_MARKED if len(kept) else False
+    point: Any = alt.OverlayMarkDef(size=28) if few else False
+    chart = alt.Chart(_inline(kept, [x, metric, color, *detail]))
+    marks = chart.mark_line(strokeWidth=thickness, opacity=opacity, clip=True, point=point, strokeJoin="round")
+    lines: alt.Chart = marks.encode(**encoding, detail=[alt.Detail(name, type="nominal") for name in detail])
+    return lines
+
+
+def _boundaries(starts: "pd.DataFrame", say: Words, named: bool) -> list["alt.Chart"]:
+    import altair as alt
+
+    if not len(starts):
+        return []
+    texts = [say("chart.stage", stage=name) for name in starts["name"]]
+    chart = alt.Chart(_inline(starts.assign(text=texts), ["step", "text"]))
+    rule = chart.mark_rule(strokeDash=[5, 4], color=GREY).encode(x=alt.X("step", type="quantitative"))
+    if not named:
+        return [rule]
+    text = chart.mark_text(align="left", baseline="bottom", dx=0, dy=-3, color=GREY, fontSize=11)
+    return [
+        rule,
+        text.encode(x=alt.X("step", type="quantitative"), y=alt.value(0), text=alt.Text("text", type="nominal")),
+    ]
+
+
+def _diamonds(starts: "pd.DataFrame", metric: str, encoding: dict[str, Any]) -> "alt.Chart":
+    import altair as alt
+
+    x = encoding["x"].to_dict()["field"]
+    chart = alt.Chart(_inline(starts[starts[metric].notna()], [x, metric, "technique"]))
+    marks = chart.mark_point(shape="diamond", size=70, filled=True, opacity=1, clip=True)
+    diamonds: alt.Chart = marks.encode(x=encoding["x"], y=encoding["y"], color=encoding["color"])
+    return diamonds
+
+
+def _inline(rows: "pd.DataFrame", columns: Sequence[str]) -> "alt.InlineData":
+    """Rows inside the chart itself, whatever their number; six digits are more than a pixel shows.
+
+    As CSV they are one string to altair, which would otherwise check each of them against its schema.
+    """
+    import altair as alt
+
+    text = rows[list(dict.fromkeys(columns))].to_csv(index=False, float_format="%.6g")
+    return alt.InlineData(values=text, format=alt.DataFormat(type="csv"))
+
+
+def _concat(frames: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
+    import pandas as pd
+
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else frames[0]

@@ -1,0 +1,87 @@
+"""Histories of all runs as one frame, on one axis of steps and one of seconds over a technique's stages."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tuneoff.store import StageAddress, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = {
+    "model": "str",
+    "task": "str",
+    "technique": "str",
+    "seed": "int64",
+    "done": "bool",
+    "stage": "int64",
+    "stage_name": "str",
+    "series": "str",
+    "step": "float64",
+    "stage_step": "float64",
+    "seconds": "float64",
+    "loss": "float64",
+    "accuracy": "float64",
+}
+PREPARATION = ("load", "tokenize", "features")
+
+
+def load_curves(results: Mapping[str, Any], store: Store) -> "pd.DataFrame":
+    """Return a row for each training step and each evaluation of the watched split, in order (see COLUMNS).
+
+    A shared stage has rows for each technique that uses it. `series` is training or evaluation, `stage` counts from 0.
+    `seconds` is time as if run alone: what the stages before cost, then this one's loading and preparation, then the
+    time in its history; so the last one is about the technique's total. It is NaN where a cost is unknown.
+    """
+    import pandas as pd
+
+    watched = results["study"]["protocol"].get("eval_on", "test")
+    stages = _Stages(store, watched)
+    frames = []
+    for run in results["runs"]:
+        offset = 0.0
+        for place, stage in enumerate(run["source"]["stages"]):
+            address = StageAddress(run["model"], run["task"], stage["chain"], run["seed"], run["fold"])
+            rows, preparation, total = stages.read(address)
+            if rows:
+                frame = pd.DataFrame(rows)
+                frame["seconds"] += offset + preparation
+                of = {name: run[name] for name in ("model", "task", "technique", "seed")}
+                name = stage["chain"].split("+")[-1]
+                frames.append(frame.assign(**of, done=run["status"] == "done", stage=place, stage_name=name))
+            offset += total
+    if not frames:
+        return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
+    return pd.concat(frames, ignore_index=True)[list(COLUMNS)].astype(COLUMNS)
+
+
+class _Stages:
+    """Reads each stage once: its rows, the seconds before its first step, and all its seconds (as if run alone)."""
+
+    def __init__(self, store: Store, watched: str) -> None:
+        self._store = store
+        self._watched = watched
+        self._read: dict[StageAddress, tuple[list[dict[str, Any]], float, float]] = {}
+
+    def read(self, address: StageAddress) -> tuple[list[dict[str, Any]], float, float]:
+        if address not in self._read:
+            record = self._store.record(address)
+            spent = record.seconds_alone if record else {}
+            preparation = sum(spent.get(phase) or 0.0 for phase in PREPARATION) if spent else float("nan")
+            total = sum(value for value in spent.values() if value) if spent else float("nan")
+            self._read[address] = (self._rows(address), preparation, total)
+        return self._read[address]
+
+    def _rows(self, address: StageAddress) -> list[dict[str, Any]]:
+        return [
+            {
+                "series": "training" if row["event"] == "train" else "evaluation",
+                **{name: _number(row.get(name)) for name in ("step", "stage_step", "seconds", "loss", "accuracy")},
+            }
+            for row in self._store.history(address)
+            if row["event"] == "train" or row.get("split") == self._watched
+        ]
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,75 @@
+"""report.html: one file that needs no network, from results and figures."""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuneoff.report.charts import Figure
+from tuneoff.report.sentences import lead, protocol_sentences
+from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
+from tuneoff.report.tables import model_label, results_table, several_models
+from tuneoff.report.words import WORDS, Words
+
+TEMPLATE = "report.html.j2"
+MOST_OPEN = 60
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page shows it: its SVG as a data URI with its size, or the sentence that stands in for it.
+
+    As an image of its own it shares no ids with the other figures, and nothing in it can run.
+    """
+
+    figure: Figure
+    source: str | None
+    width: int
+    height: int
+    description: str
+
+    @classmethod
+    def of(cls, figure: Figure, svg: str | None, say: Words) -> "Picture":
+        """Embed a figure's SVG; None where it could not be drawn."""
+        description = " ".join([say("html.chart", title=figure.title), *figure.captions])
+        if svg is None:
+            return cls(figure, None, 0, 0, description)
+        width, height = (_length(svg, name) for name in ("width", "height"))
+        source = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+        return cls(figure, source, width, height, description)
+
+
+def _length(svg: str, name: str) -> int:
+    found = re.search(rf'<svg[^>]*\s{name}="([\d.]+)', svg)
+    return round(float(found[1])) if found else 0
+
+
+def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | None]], say: Words = WORDS) -> str:
+    """Return the report as HTML; `pictures` are the figures with their SVG. All texts from data are escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("tuneoff.report", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    embedded = [Picture.of(figure, svg, say) for figure, svg in pictures]
+    study = results["study"]
+    table = results_table(results, say)
+    return environment.get_template(TEMPLATE).render(
+        say=say,
+        results=results,
+        title=study["title"] or study["name"],
+        lead=lead(results, table, say),
+        table=table,
+        techniques=[picture for picture in embedded if picture.figure.technique],
+        together=[picture for picture in embedded if not picture.figure.technique],
+        setting=[model_table(results, say), trained_table(results, say), data_table(results, say)],
+        hardware=hardware_table(results, say),
+        protocol=protocol_sentences(results, say),
+        runs=runs_table(results, say),
+        open_runs=len(results["runs"]) <= MOST_OPEN,
+        models={model["name"]: model_label(model) for model in results["models"]} if several_models(results) else {},
+        tasks=results["tasks"],
+        version=results["environment"].get("tuneoff") or say("value.unknown"),
+    )

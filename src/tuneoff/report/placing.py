@@ -1,0 +1,89 @@
+"""Where ticks and labels go: round times on an axis, and labels beside points without covering each other."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+ROUND_SECONDS = (
+    *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
+    *(3600, 7200, 10800, 21600, 43200, 86400),
+)
+LINE = 16.0
+LETTER = 6.7
+GAP = 11.0
+
+
+def time_ticks(low: float, high: float, log: bool, most: int = 6) -> list[float]:
+    """Return at most `most` round numbers of seconds from low to high, evenly apart on the axis meant."""
+    if not log:
+        span = high - low
+        step = next((step for step in ROUND_SECONDS if span / step <= most - 1), 86400.0 * math.ceil(span / 86400 / 5))
+        first = math.ceil(low / step)
+        return [step * place for place in range(first, int(high / step) + 1)]
+    days = [86400.0 * 10**power for power in range(1, 6)]
+    ticks = [tick for tick in (*ROUND_SECONDS, *days) if low <= tick <= high]
+    return ticks[:: max(1, math.ceil(len(ticks) / most))]
+
+
+def count_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers for a log axis from low to high: powers of ten, or 1, 2 and 5 times them where few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    tens = [10.0**power for power in powers if low <= 10.0**power <= high]
+    if len(tens) >= 3:
+        return tens[:: math.ceil(len(tens) / 6)]
+    return [digit * 10.0**power for power in powers for digit in (1, 2, 5) if low <= digit * 10.0**power <= high]
+
+
+def padded(values: Sequence[float], share: float = 0.08, least: float = 0.01) -> tuple[float, float]:
+    """Return the range of values with a margin on both sides, never of no width."""
+    low, high = min(values), max(values)
+    margin = max((high - low) * share, least)
+    return low - margin, high + margin
+
+
+def padded_log(values: Sequence[float], share: float = 0.08) -> tuple[float, float]:
+    """Return the range of positive values with a margin on both sides of a log axis."""
+    low, high = padded([math.log10(value) for value in values], share, least=0.2)
+    return 10**low, 10**high
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label for the point at (x, y), pixels from the top left; `left` if its text ends at the point."""
+
+    text: str
+    x: float
+    y: float
+    left: bool = False
+
+    def covers(self) -> tuple[float, float]:
+        """Return from where to where the text reaches."""
+        length = LETTER * len(self.text)
+        start = self.x - GAP - length if self.left else self.x + GAP
+        return start, start + length
+
+
+def place_labels(labels: Sequence[Label], width: float, height: float) -> list[Label]:
+    """Return the labels in the same order, moved up or down until no two of them overlap and all are inside.
+
+    Labels that would leave on the right end at their point instead. Where all share a column, height must be at least
+    LINE pixels for each of them.
+    """
+    sided = [replace(label, left=label.covers()[1] > width) for label in labels]
+    order = sorted(range(len(sided)), key=lambda place: sided[place].y)
+    placed: dict[int, Label] = {}
+    for place in order:
+        label = sided[place]
+        above = [other.y for other in placed.values() if _share_columns(label, other)]
+        placed[place] = replace(label, y=max([label.y, LINE / 2, *(y + LINE for y in above)]))
+    for position in reversed(range(len(order))):
+        label = placed[order[position]]
+        below = [placed[other] for other in order[position + 1 :]]
+        limit = min([height - LINE / 2, *(other.y - LINE for other in below if _share_columns(label, other))])
+        placed[order[position]] = replace(label, y=min(label.y, limit))
+    return [placed[place] for place in range(len(labels))]
+
+
+def _share_columns(one: Label, other: Label) -> bool:
+    (a, b), (c, d) = one.covers(), other.covers()
+    return a < d and c < b

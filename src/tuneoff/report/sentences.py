@@ -1,0 +1,98 @@
+"""The report's sentences: what was compared and what came out, and the protocol in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuneoff.report.formats import plain
+from tuneoff.report.table import Table
+from tuneoff.report.tables import Results, model_label, several_models
+from tuneoff.report.words import WORDS, Words
+
+
+def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
+    """Return what was compared, and which technique has the highest mean accuracy in the results' table; no verdict."""
+    study = results["study"]
+    names = [technique["name"] for technique in study["techniques"]]
+    models = _joined([model_label(model) for model in results["models"]], say)
+    task = results["tasks"][0]["label"] or results["tasks"][0]["name"] if results["tasks"] else say("value.unknown")
+    seeds = say("lead.seeds.one") if len(study["seeds"]) == 1 else say("lead.seeds.many", n=len(study["seeds"]))
+    asked = {"models": models, "task": task, "seeds": seeds}
+    if len(names) == 1:
+        first = say("lead.one", technique=names[0], **asked)
+    else:
+        first = say("lead.compared", techniques=len(names), **asked)
+    if not any(run["status"] == "done" for run in results["runs"]):
+        return [first, say("lead.none")]
+    return [first, *_outcome(results, table, say)]
+
+
+def _outcome(results: Results, table: Table, say: Words) -> list[str]:
+    place = [column.name for column in table.columns].index("accuracy")
+    cells = [(row, cells[place]) for row, cells in zip(results["techniques"], table.rows, strict=True)]
+    if len(results["techniques"]) == 1:
+        return [say("lead.reached", value=cell.text) for _, cell in cells if cell.value is not None]
+    found = []
+    for model in results["models"]:
+        best = [(row["technique"], cell.text) for row, cell in cells if cell.best and row["model"] == model["name"]]
+        if best:
+            message = "lead.best" if len(results["study"]["seeds"]) > 1 else "lead.best.one_seed"
+            said = {"technique": _joined([name for name, _ in best], say), "value": best[0][1]}
+            if several_models(results):
+                message, said = "lead.best.model", {"model": model_label(model), **said}
+            found.append(say(message, **said))
+    return found
+
+
+def protocol_sentences(results: Results, say: Words = WORDS) -> list[str]:
+    """Return the protocol as sentences; what is not known is left out."""
+    study = results["study"]
+    protocol, rows = study["protocol"], results["techniques"]
+    return [
+        *_budget(protocol, rows, say),
+        *_optimizer(protocol, say),
+        *_rates(rows, say),
+        *_evaluation(protocol, rows, say),
+        say("protocol.reported"),
+        say("protocol.seeds", seeds=plain(study["seeds"], say)),
+    ]
+
+
+def _budget(protocol: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
+    steps = list(dict.fromkeys(row["budget"]["steps"] for row in rows if (row["budget"] or {}).get("steps")))
+    if not steps and protocol.get("steps"):
+        steps = [protocol["steps"]]
+    if not steps or not protocol.get("batch_size"):
+        return []
+    message = "protocol.steps" if len(steps) == 1 else "protocol.stage_steps"
+    return [say(message, steps=_joined([plain(n, say) for n in steps], say), batch_size=protocol["batch_size"])]
+
+
+def _optimizer(protocol: Mapping[str, Any], say: Words) -> list[str]:
+    found = []
+    if protocol.get("weight_decay") is not None:
+        found.append(say("protocol.optimizer", weight_decay=plain(protocol["weight_decay"], say)))
+    if protocol.get("schedule") and protocol.get("warmup") is not None:
+        message = "protocol.schedule" if protocol["warmup"] else "protocol.schedule.no_warmup"
+        found.append(say(message, schedule=protocol["schedule"], warmup=protocol["warmup"]))
+    if (norm := protocol.get("max_grad_norm")) is not None:
+        found.append(say("protocol.no_clip") if norm in ("off", False) else say("protocol.clip", norm=plain(norm, say)))
+    return found
+
+
+def _rates(rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
+    rates = {row["technique"]: (row["settings"] or {}).get("learning_rate") for row in rows}
+    known = [f"{name} {plain(rate, say)}" for name, rate in rates.items() if rate is not None]
+    return [say("protocol.rates", rates=", ".join(known))] if known else []
+
+
+def _evaluation(protocol: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
+    budgets = [row["budget"] or {} for row in rows]
+    every = protocol.get("eval_every") or next((b["eval_every"] for b in budgets if b.get("eval_every")), None)
+    if not every or not protocol.get("eval_on"):
+        return []
+    return [say("protocol.evaluation", split=protocol["eval_on"], every=every)]
+
+
+def _joined(names: Sequence[str], say: Words) -> str:
+    """Join names as in a sentence: 'a', 'a and b', 'a, b and c'."""
+    return say("and").join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])

@@ -1,0 +1,73 @@
+"""How charts look: colours that colour-blind readers tell apart, fonts, and the conversion to SVG and PNG."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import altair as alt
+
+# M. Okabe, K. Ito, "Color Universal Design" (2008), without the yellow, which is too light for lines on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8A6D3B")
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1, 1, 1), (1, 4))
+TRAINING, EVALUATION = "#56B4E9", "#D55E00"
+GREY = "#595959"
+WIDTH, HEIGHT = 430, 190
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+SUBTITLE_WIDTH = 76
+
+
+def technique_styles(techniques: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return a colour and a dash for each technique: colours first, then again with the next dash."""
+    return {
+        name: (PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)])
+        for place, name in enumerate(techniques)
+    }
+
+
+def styled(
+    chart: "alt.VConcatChart | alt.LayerChart | alt.FacetChart", title: str, captions: Sequence[str]
+) -> "alt.TopLevelMixin":
+    """Return a chart with title, captions under the title, and the look that all share."""
+    import textwrap
+
+    lines = [line for caption in captions for line in textwrap.wrap(caption, SUBTITLE_WIDTH)]
+    title_spec = {"text": title, "subtitle": lines, "anchor": "start", "frame": "group", "offset": 12}
+    finished: alt.TopLevelMixin = chart.properties(title=title_spec, background="white", padding=12).configure(
+        **_config()
+    )
+    return finished
+
+
+def _config() -> Mapping[str, Any]:
+    return {
+        "font": FONT,
+        "axis": {
+            "labelFontSize": 12,
+            "titleFontSize": 13,
+            "titleFontWeight": "normal",
+            "labelColor": "#222",
+            "titleColor": "#222",
+            "gridColor": "#E5E5E5",
+            "domainColor": "#888",
+            "tickColor": "#888",
+        },
+        "legend": {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 220, "symbolLimit": 0, "symbolSize": 250},
+        "title": {"fontSize": 15, "subtitleFontSize": 11.5, "subtitleColor": GREY, "subtitlePadding": 4},
+        "view": {"stroke": None},
+    }
+
+
+def svg_text(chart: "alt.TopLevelMixin") -> str:
+    """Return a chart as SVG, made without a network."""
+    import io
+
+    file = io.StringIO()
+    chart.save(file, format="svg")
+    return file.getvalue()
+
+
+def png_bytes(svg: str) -> bytes:
+    """Return an SVG of `svg_text` as PNG at twice its size, so that both show the same."""
+    import vl_convert
+
+    return bytes(vl_convert.svg_to_png(svg, scale=2.0))

@@ -1,0 +1,243 @@
+"""A table once, and the same table as Markdown, CSV, LaTeX and in a terminal."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuneoff.report.words import WORDS, Words
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table as RichTable
+
+MARK = "*"
+NOTE_WIDTH = 18
+LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "—": "---",
+    "\n": " ",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `name` heads it in CSV, `title` elsewhere. `better` says which end of it is marked.
+
+    `spread` gives CSV a second column with the standard deviations. `droppable` columns are left out of a terminal
+    that is too narrow, those with the highest number first (0: never).
+    """
+
+    name: str
+    title: str
+    numeric: bool = False
+    better: Literal["high", "low"] | None = None
+    spread: bool = False
+    droppable: int = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown, and the number behind it (None: there is none)."""
+
+    text: str
+    value: float | int | str | None = None
+    spread: float | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of cells, what explains them, and what to keep in mind with them.
+
+    `group` gives for each row the set in which the best is sought; empty: all rows are one set.
+    """
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    explanations: Sequence[str] = ()
+    cautions: Sequence[str] = ()
+    group: Sequence[str] = ()
+
+    @property
+    def captions(self) -> list[str]:
+        """The sentences under the table."""
+        return [*self.explanations, *self.cautions]
+
+    def marked(self) -> "Table":
+        """Return the table with the best cells of each column that has a better end marked, equal ones all.
+
+        Cells are equal if they show the same mean. Nothing is marked where fewer than two rows of a group compare.
+        """
+        groups = self.group or [""] * len(self.rows)
+        rows = [list(row) for row in self.rows]
+        for place, column in enumerate(self.columns):
+            for name in dict.fromkeys(groups) if column.better else ():
+                members = [row for row, of in zip(rows, groups, strict=True) if of == name]
+                _mark(members, place, column.better == "high")
+        return replace(self, rows=rows)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries of raw values, standard deviations under '<column>_sd'."""
+        records = []
+        for row in self.rows:
+            record: dict[str, Any] = {}
+            for column, cell in zip(self.columns, row, strict=True):
+                record[column.name] = cell.value
+                if column.spread:
+                    record[f"{column.name}_sd"] = cell.spread
+            records.append(record)
+        return records
+
+    def without(self, dropped: Sequence[str]) -> "Table":
+        """Return the table without the named columns."""
+        kept = [place for place, column in enumerate(self.columns) if column.name not in dropped]
+        rows = [[row[place] for place in kept] for row in self.rows]
+        columns = [self.columns[place] for place in kept]
+        return replace(self, columns=columns, rows=rows)
+
+
+def _mark(rows: Sequence[list[Cell]], place: int, high: bool) -> None:
+    values = [value for row in rows if isinstance(value := row[place].value, int | float)]
+    if len(values) < 2:
+        return
+    target = max(values) if high else min(values)
+    shown = {_mean(row[place]) for row in rows if row[place].value == target}
+    for row in rows:
+        cell = row[place]
+        if cell.value is not None and _mean(cell) in shown:
+            row[place] = Cell(cell.text, cell.value, cell.spread, best=True)
+
+
+def _mean(cell: Cell) -> str:
+    return cell.text.split(" ± ")[0]
+
+
+def markdown(table: Table) -> str:
+    """Return the table as GitHub's Markdown, the best values bold, the captions as paragraphs under it."""
+    lines = [
+        "| " + " | ".join(_markdown_text(column.title) for column in table.columns) + " |",
+        "|" + "|".join("---:" if column.numeric else "---" for column in table.columns) + "|",
+    ]
+    for row in table.rows:
+        cells = [f"**{_markdown_text(cell.text)}**" if cell.best else _markdown_text(cell.text) for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    captions = [f"\n{_markdown_text(caption)}" for caption in table.captions]
+    return "\n".join([*lines, *captions]) + "\n"
+
+
+def _markdown_text(text: str) -> str:
+    for character in "\\`*_[]|<>":
+        text = text.replace(
+            character, f"&{'lt' if character == '<' else 'gt'};" if character in "<>" else f"\\{character}"
+        )
+    return " ".join(text.split())
+
+
+def csv_text(table: Table) -> str:
+    """Return the raw values as CSV, unknown ones empty; numbers are unrounded, and nothing is marked."""
+    records = table.records()
+    file = io.StringIO()
+    names = [name for c in table.columns for name in ((c.name, f"{c.name}_sd") if c.spread else (c.name,))]
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return file.getvalue()
+
+
+def latex(table: Table) -> str:
+    """Return the table for LaTeX with booktabs, the best values bold, captions as comments."""
+    align = "".join("r" if column.numeric else "p{4cm}" if column.name == "note" else "l" for column in table.columns)
+    head = " & ".join(latex_text(column.title) for column in table.columns)
+    body = [
+        " & ".join(rf"\textbf{{{latex_text(cell.text)}}}" if cell.best else latex_text(cell.text) for cell in row)
+        for row in table.rows
+    ]
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            *(f"% {' '.join(caption.split())}" for caption in table.captions),
+            rf"\begin{{tabular}}{{{align}}}",
+            r"\toprule",
+            rf"{head} \\",
+            r"\midrule",
+            *(rf"{line} \\" for line in body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def latex_text(text: str) -> str:
+    """Return text with the characters that mean something to LaTeX escaped."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+@dataclass(frozen=True)
+class TerminalTable:
+    """A table that rich can print: columns that do not fit are left out by their order, and named under it."""
+
+    table: Table
+    say: Words = WORDS
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.measure import Measurement
+        from rich.padding import Padding
+        from rich.text import Text
+
+        order = sorted((column for column in self.table.columns if column.droppable), key=lambda c: -c.droppable)
+        dropped: list[str] = []
+        shown = self._rich(self.table)
+        for column in order:
+            if Measurement.get(console, options.update(width=10_000), shown).minimum <= options.max_width:
+                break
+            dropped.append(column.name)
+            shown = self._rich(self.table.without(dropped))
+        yield shown
+        titles = [column.title for column in self.table.columns if column.name in dropped]
+        hidden = [self.say("table.hidden", columns=", ".join(titles))] if titles else []
+        for caption in [*self.table.captions, *hidden]:
+            yield Padding(Text(caption), (0, 1))
+
+    def _rich(self, table: Table) -> "RichTable":
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        shown = RichTable(title=Text(table.title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        texts = [
+            [
+                Text(_marked_text(cell, column), "bold" if cell.best else "")
+                for cell, column in zip(row, table.columns, strict=True)
+            ]
+            for row in table.rows
+        ]
+        for place, column in enumerate(table.columns):
+            heading = column.title.replace(" ", "\n") if column.numeric else column.title
+            widest = max([len(line) for line in heading.split("\n")] + [row[place].cell_len for row in texts])
+            free = column.name == "note"
+            shown.add_column(
+                Text(heading),
+                justify="right" if column.numeric else "left",
+                no_wrap=not free,
+                min_width=min(NOTE_WIDTH, widest) if free else widest,
+            )
+        for row in texts:
+            shown.add_row(*row)
+        return shown
+
+
+def _marked_text(cell: Cell, column: Column) -> str:
+    """A column with a mark keeps its place free in the other rows, so that digits stand under digits."""
+    return cell.text + (MARK if cell.best else " " if column.better else "")

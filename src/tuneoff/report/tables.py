@@ -1,0 +1,117 @@
+"""Table 4: the results of a study, with the paper's columns in its order."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tuneoff.evidence.metrics import METRICS
+from tuneoff.report.formats import count, duration, mean_spread, size
+from tuneoff.report.table import MARK, Cell, Column, Table
+from tuneoff.report.words import WORDS, Words
+
+Results = Mapping[str, Any]
+
+
+def model_label(model: Mapping[str, Any]) -> str:
+    """Return the name of a model that readers are shown."""
+    return str(model.get("label") or model["name"])
+
+
+def several_models(results: Results) -> bool:
+    """Return whether the study has more than one model, so that rows must name theirs."""
+    return len(results["models"]) > 1
+
+
+def results_table(results: Results, say: Words = WORDS) -> Table:
+    """Return table 4: for each technique accuracy, loss, trained parameters and time, then F1, memory and seeds.
+
+    Times are those of all stages as if run alone. A technique that failed or has not been run has its row and a note.
+    """
+    rows = results["techniques"]
+    noted = any(_note(row, say) for row in rows)
+    columns = [
+        *([Column("model", say("column.model"))] if several_models(results) else []),
+        Column("technique", say("column.technique")),
+        _metric_column("accuracy", 0, say),
+        _metric_column("loss", 0, say),
+        Column("trained", say("column.trained"), numeric=True, better="low"),
+        Column("time", say("column.time"), numeric=True, better="low"),
+        Column("last_stage", say("column.last_stage"), numeric=True, better="low", droppable=4),
+        _metric_column("macro_f1", 3, say),
+        Column("peak_memory", say("column.peak_memory"), numeric=True, better="low", droppable=2),
+        Column("seeds", say("column.seeds"), numeric=True, droppable=1),
+        *([Column("note", say("column.note"))] if noted else []),
+    ]
+    cells = [[_result_cell(column, row, results, say) for column in columns] for row in rows]
+    group = [f"{row['model']}/{row['task']}" for row in rows]
+    table = Table("results", _title(results, say), columns, cells, group=group).marked()
+    dropped = [] if any(row["stages"] > 1 for row in rows) else ["last_stage"]
+    dropped += [] if len(results["study"]["seeds"]) > 1 else ["seeds"]
+    table = table.without(dropped)
+    return replace(table, explanations=_explanations(table, results, say), cautions=cautions(results, say))
+
+
+def _metric_column(name: str, droppable: int, say: Words) -> Column:
+    better = METRICS[name].higher_is_better
+    title = say(f"column.{name}")
+    return Column(name, title, numeric=True, better="high" if better else "low", spread=True, droppable=droppable)
+
+
+def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: Words) -> Cell:
+    done = row["runs"]["done"] > 0
+    if column.name in METRICS:
+        spread = row["metrics"][column.name]
+        return Cell(mean_spread(spread["mean"], spread["sd"], say), spread["mean"], spread["sd"])
+    if column.name == "model":
+        return Cell(
+            next(model_label(model) for model in results["models"] if model["name"] == row["model"]), row["model"]
+        )
+    if column.name == "technique":
+        return Cell(row["technique"], row["technique"])
+    if column.name == "trained":
+        trained = (row["parameters"] or {}).get("trained") if done else None
+        return Cell(count(trained, say), trained)
+    if column.name in ("time", "last_stage"):
+        seconds = row["seconds_total"]["alone" if column.name == "time" else "last_stage"]
+        return Cell(duration(seconds, say), seconds)
+    if column.name == "peak_memory":
+        used = (row["peak_memory"] or {}).get("bytes")
+        return Cell(size(used, say), used)
+    if column.name == "seeds":
+        return Cell(str(row["runs"]["done"]), row["runs"]["done"])
+    note = _note(row, say)
+    return Cell(note, note or None)
+
+
+def _note(row: Mapping[str, Any], say: Words) -> str:
+    """Say what became of the runs that are not done; empty if all are and nothing is amiss."""
+    runs, reason = row["runs"], row["reason"] or ""
+    if runs["failed"] == runs["asked"]:
+        return say("status.failed", reason=reason)
+    if runs["missing"] == runs["asked"]:
+        return say("status.missing")
+    notes = []
+    if runs["failed"]:
+        notes.append(say("status.some_failed", failed=runs["failed"], asked=runs["asked"], reason=reason))
+    if runs["missing"]:
+        notes.append(say("status.some_missing", missing=runs["missing"], asked=runs["asked"]))
+    return "; ".join(notes) or reason
+
+
+def _title(results: Results, say: Words) -> str:
+    study = results["study"]
+    return str(study["title"] or study["name"] or say("table.results"))
+
+
+def cautions(results: Results, say: Words = WORDS) -> list[str]:
+    """Return what a reader must know beside the numbers, as sentences."""
+    return [say(f"notice.{notice['id']}", **notice["values"]) for notice in results["study"]["notices"]]
+
+
+def _explanations(table: Table, results: Results, say: Words) -> list[str]:
+    captions = [say("table.time")]
+    if any(cell.best for row in table.rows for cell in row):
+        captions.insert(0, say("table.best", mark=MARK))
+    if len(results["study"]["seeds"]) > 1:
+        captions.append(say("table.spread"))
+    return captions

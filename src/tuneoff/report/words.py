@@ -1,0 +1,197 @@
+"""What tables, charts and the report say, by message id: a language is a dictionary more, and no code."""
+
+from collections.abc import Mapping
+
+from tuneoff.evidence.notices import NOTICES
+
+ENGLISH: Mapping[str, str] = {
+    **{f"notice.{name}": text for name, text in NOTICES.items()},
+    # Columns
+    "column.model": "model",
+    "column.technique": "technique",
+    "column.accuracy": "accuracy",
+    "column.loss": "loss",
+    "column.trained": "trained parameters",
+    "column.time": "time",
+    "column.last_stage": "last stage",
+    "column.macro_f1": "macro F1",
+    "column.peak_memory": "peak memory",
+    "column.seeds": "seeds",
+    "column.note": "note",
+    "column.property": "property",
+    "column.value": "value",
+    "column.total": "all parameters",
+    "column.share": "trained share",
+    "column.settings": "settings",
+    "column.steps": "steps",
+    "column.split": "split",
+    "column.rows": "rows",
+    "column.classes": "rows by class",
+    "column.characters": "characters, mean (longest)",
+    "column.tokens": "tokens, mean (longest)",
+    "column.cut": "cut texts",
+    "column.seed": "seed",
+    "column.folder": "folder",
+    "column.key": "key",
+    # Titles and captions of tables
+    "table.results": "Results",
+    "table.model": "Model",
+    "table.trained": "Trained model",
+    "table.data": "Data",
+    "table.hardware": "Hardware and versions",
+    "table.runs": "Where each number comes from",
+    "table.best": "{mark} marks the best value of a column.",
+    "table.spread": "Values are means ± standard deviations (n - 1) over the seeds done; times and memory are means.",
+    "table.time": "Time is that of all stages of a technique, as if it had been run alone.",
+    "table.hidden": "Not shown for lack of room: {columns}.",
+    "table.trained.caption": "Architecture: {architecture}, pooled by {pooling}, under a head of {head} parameters.",
+    # What became of runs
+    "status.done": "done",
+    "status.failed": "failed: {reason}",
+    "status.missing": "not run yet",
+    "status.some_failed": "{failed} of {asked} failed: {reason}",
+    "status.some_missing": "{missing} of {asked} not run yet",
+    # Properties of a model
+    "model.name": "name",
+    "model.source": "source",
+    "model.revision": "revision",
+    "model.architecture": "architecture",
+    "model.layers": "layers",
+    "model.hidden": "hidden size",
+    "model.heads": "attention heads",
+    "model.kv_heads": "key and value heads",
+    "model.head_dim": "head size",
+    "model.intermediate": "feed-forward size",
+    "model.vocabulary": "vocabulary",
+    "model.max_positions": "longest input, tokens",
+    "model.tied_embeddings": "tied embeddings",
+    "model.dtype": "type of the weights",
+    "model.weight_bytes": "size of the weights",
+    "model.parameters": "parameters of the backbone",
+    "model.head_parameters": "parameters of the head",
+    "model.pooling": "pooling",
+    "model.prefix": "prefix of each text",
+    "model.template": "template",
+    "model.max_length": "tokens kept of a text",
+    "model.fingerprint": "fingerprint",
+    # Hardware
+    "hardware.cpu": "processor",
+    "hardware.cores": "cores",
+    "hardware.memory": "memory",
+    "hardware.gpus": "GPU",
+    "hardware.device": "computed on",
+    "hardware.platform": "system",
+    "hardware.python": "Python",
+    "hardware.tuneoff": "tuneoff",
+    "hardware.packages": "packages",
+    "hardware.git": "commit",
+    "hardware.dirty": "{commit} with changes",
+    "hardware.time": "time of the last command",
+    "hardware.machine": "{device}, {precision}, threads: {threads}",
+    # Values
+    "value.unknown": "—",
+    "value.yes": "yes",
+    "value.no": "no",
+    "value.none": "none",
+    "value.range": "{mean} ({max})",
+    "unit.hours": "{hours} h {minutes:02d} min {seconds:02d} s",
+    "unit.minutes": "{minutes} min {seconds:02d} s",
+    "unit.seconds": "{seconds} s",
+    "unit.short.h": "{value} h",
+    "unit.short.min": "{value} min",
+    "unit.short.s": "{value} s",
+    "unit.B": "{value} B",
+    "unit.kB": "{value} kB",
+    "unit.MB": "{value} MB",
+    "unit.GB": "{value} GB",
+    "unit.TB": "{value} TB",
+    # Charts
+    "axis.steps": "optimizer steps",
+    "axis.seconds": "time, as if run alone",
+    "axis.seconds.log": "time, as if run alone (log scale)",
+    "axis.trained": "trained parameters (log scale)",
+    "axis.loss": "loss (cross entropy)",
+    "axis.accuracy": "accuracy",
+    "series.training": "training (batches)",
+    "series.evaluation": "evaluation ({split})",
+    "chart.technique": "{technique}: loss and accuracy while training",
+    "chart.steps": "All techniques over steps",
+    "chart.seconds": "All techniques over time",
+    "chart.time": "Accuracy against time",
+    "chart.parameters": "Accuracy against trained parameters",
+    "chart.seeds": "seeds: {n}",
+    "chart.stage": "{stage} begins",
+    "caption.technique": "Loss and accuracy of training batches (thin) and of the whole {split} split (thick).",
+    "caption.curves": "Loss and accuracy on the {split} split.",
+    "caption.preparation": "Time includes loading and preparation; a shared stage counts in full.",
+    "caption.points": "Accuracy on test after the last step.",
+    "caption.points_seeds": "Large points: means over seeds; small points: seeds.",
+    "caption.seeds": "Light lines: seeds; full lines: their mean.",
+    "caption.binned": "Training points are means over {width} steps.",
+    "caption.cut": "Losses above {limit} are not shown.",
+    "caption.stage": "A dashed line marks where a stage begins.",
+    "caption.diamond": "A diamond marks where a next stage begins.",
+    "skipped.technique": "{technique}: no history is stored, so there is no figure.",
+    "skipped.steps": "No evaluation is stored, so there is no chart over steps.",
+    "skipped.seconds": "No evaluation is stored, so there is no chart over time.",
+    "skipped.time": "No run is done, so there is no chart of accuracy against time.",
+    "skipped.parameters": "No run is done, so there is no chart of accuracy against trained parameters.",
+    # The report's text
+    "html.language": "en",
+    "html.techniques": "Each technique",
+    "html.together": "All techniques together",
+    "html.setting": "Model and data",
+    "html.protocol": "Protocol",
+    "html.origin": "Where it comes from",
+    "html.notes": "Notes on the data",
+    "html.cautions": "To keep in mind",
+    "html.examples": "Examples",
+    "html.origin.text": "Each number is computed from the predictions in the folder given, under the run directory; "
+    "the digests of the files and the whole keys are in results.json.",
+    "html.chart": "Chart: {title}.",
+    "html.classes": "Classes, in the order of their numbers: {classes}.",
+    "html.runs": "Runs: {n}",
+    "html.made": "Made by tuneoff {version} from the run directory alone.",
+    # The sentences at the top
+    "lead.compared": "{techniques} ways of fine-tuning {models} on {task} were compared, with {seeds} each.",
+    "lead.one": "{technique} was used to fine-tune {models} on {task}, with {seeds}.",
+    "lead.seeds.one": "one seed",
+    "lead.seeds.many": "{n} seeds",
+    "lead.none": "No run is done yet.",
+    "lead.best": "The highest mean accuracy on test is that of {technique}: {value}.",
+    "lead.best.one_seed": "The highest accuracy on test is that of {technique}: {value}.",
+    "lead.best.model": "With {model}, the highest mean accuracy on test is that of {technique}: {value}.",
+    "lead.reached": "It reached an accuracy of {value} on test.",
+    "and": " and ",
+    # The protocol in words
+    "protocol.steps": "Each stage was trained for {steps} optimizer steps of {batch_size} examples.",
+    "protocol.stage_steps": "Stages were trained for {steps} optimizer steps of {batch_size} examples.",
+    "protocol.optimizer": "The optimizer was AdamW, with weight decay {weight_decay} unless a technique sets another.",
+    "protocol.schedule": "The learning rate followed a {schedule} schedule after a warm-up over {warmup:.0%} of the "
+    "steps, unless a technique sets another; it starts anew with each stage.",
+    "protocol.schedule.no_warmup": "The learning rate followed a {schedule} schedule without warm-up, unless a "
+    "technique sets another; it starts anew with each stage.",
+    "protocol.clip": "Gradients were clipped to a norm of {norm}.",
+    "protocol.no_clip": "Gradients were not clipped.",
+    "protocol.evaluation": "Loss and accuracy were measured on the whole {split} split every {every} steps, before the "
+    "first and after the last.",
+    "protocol.reported": "Reported metrics are those on test after the last step.",
+    "protocol.seeds": "Seeds: {seeds}. With the same seed, techniques get the same order of the examples.",
+    "protocol.rates": "Learning rates: {rates}.",
+}
+
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
+
+
+class Words:
+    """The messages of one language: `say("column.time")`, `say("table.hidden", columns="...")`."""
+
+    def __init__(self, language: str = "en") -> None:
+        self._messages = LANGUAGES[language]
+
+    def __call__(self, message: str, **values: object) -> str:
+        """Return a message with its values put in; raises KeyError for an id that is not there."""
+        return self._messages[message].format(**values)
+
+
+WORDS = Words()

@@ -1,0 +1,116 @@
+"""From a planned stage to a classifier that starts where its parents ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from tuneoff.errors import StoreError
+from tuneoff.models.classifier import TextClassifier, build_meta, init_head, load_classifier
+from tuneoff.models.resolve import ResolvedModel
+from tuneoff.techniques import get
+from tuneoff.techniques.base import Technique
+from tuneoff.techniques.composition import StageSpec
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A stage that ended before the one to build: what it was, its key, and the file with the weights it trained."""
+
+    spec: StageSpec
+    key: str
+    weights: Path
+
+    @property
+    def changes_backbone(self) -> bool:
+        """Whether it trained more than our head."""
+        with safe_open(self.weights, framework="pt") as file:
+            return any(name != "head.weight" for name in file.keys())  # noqa: SIM118 (not a mapping)
+
+
+def make_technique(spec: StageSpec) -> Technique:
+    """Return a stage's technique with its settings."""
+    return get(spec.technique)(spec.settings)
+
+
+def trainable(classifier: TextClassifier) -> dict[str, torch.nn.Parameter]:
+    """Return the parameters that a technique has made trainable, by name."""
+    return {name: value for name, value in classifier.named_parameters() if value.requires_grad}
+
+
+def build_classifier(
+    model: ResolvedModel,
+    classes: Sequence[str],
+    ancestors: Sequence[Ancestor],
+    device: torch.device,
+    head_seed: int,
+) -> TextClassifier:
+    """Return the pre-trained classifier with all ancestors' weights in place, nothing trainable yet.
+
+    The head is initialised from `head_seed`; an ancestor that trained it overwrites it.
+    """
+    classifier = load_classifier(model, classes, device=device)
+    init_head(classifier, head_seed)
+    for ancestor in ancestors:
+        technique = make_technique(ancestor.spec)
+        with torch.random.fork_rng():
+            technique.apply(classifier)
+        load_trained(classifier, ancestor.weights)
+        technique.merge(classifier)
+    classifier.eval()
+    return classifier.requires_grad_(False)
+
+
+def build_head_only(
+    model: ResolvedModel, classes: Sequence[str], ancestors: Sequence[Ancestor], device: torch.device, head_seed: int
+) -> TextClassifier:
+    """Return a classifier whose backbone has shapes but no numbers, for stages that train on vectors computed once."""
+    classifier = build_meta(model, len(classes))
+    assert classifier.head is not None
+    classifier.head.to_empty(device=device)
+    init_head(classifier, head_seed)
+    for ancestor in ancestors:
+        weight = load_file(ancestor.weights, device=str(device)).get("head.weight")
+        if weight is not None:
+            with torch.no_grad():
+                classifier.head.weight.copy_(weight)
+    return classifier
+
+
+def load_trained(classifier: TextClassifier, path: Path) -> None:
+    """Copy a stage's trained weights into a classifier that the same technique was applied to, and to nothing else.
+
+    Raises StoreError if the file does not hold exactly the parameters that are trainable.
+    """
+    weights = load_file(path)
+    expected = trainable(classifier)
+    if weights.keys() != expected.keys():
+        odd = sorted(weights.keys() ^ expected.keys())
+        raise StoreError(f"{path}: not the weights that this stage trains ({odd[0]} ...); delete its folder to redo it")
+    with torch.no_grad():
+        for name, parameter in expected.items():
+            parameter.copy_(weights[name])
+
+
+def apply_technique(technique: Technique, classifier: TextClassifier, seed: int) -> dict[str, torch.nn.Parameter]:
+    """Apply a technique with its random numbers drawn from `seed`; returns what it made trainable."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        technique.apply(classifier)
+    return trainable(classifier)
+
+
+def count_parameters(classifier: TextClassifier) -> dict[str, int]:
+    """Return trained and total parameters of a classifier that a technique was applied to.
+
+    `total_peft` is as peft counts a sequence classifier: with a frozen copy of the head beside the trained one.
+    """
+    total = sum(value.numel() for value in classifier.parameters())
+    trained = sum(value.numel() for value in classifier.parameters() if value.requires_grad)
+    counts = {"trained": trained, "total": total}
+    if any(".lora_" in name for name, _ in classifier.named_parameters()):
+        counts["total_peft"] = total + sum(value.numel() for value in classifier.head_parameters().values())
+    return counts

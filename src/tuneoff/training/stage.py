@@ -1,0 +1,198 @@
+"""One planned stage, from its parents' weights to its record in the store."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tuneoff.models.classifier import TextClassifier, build_meta
+from tuneoff.plan import PlannedStage
+from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
+from tuneoff.techniques.base import Technique
+from tuneoff.training.build import (
+    Ancestor,
+    apply_technique,
+    build_classifier,
+    build_head_only,
+    count_parameters,
+    make_technique,
+    trainable,
+)
+from tuneoff.training.checkpoint import Checkpointer, restore
+from tuneoff.training.device import autocast
+from tuneoff.training.inputs import Inputs, TokenInputs, VectorInputs
+from tuneoff.training.job import Budget, Job
+from tuneoff.training.loop import train
+from tuneoff.training.memory import PeakMemory
+from tuneoff.training.state import Divergence, TrainingState
+from tuneoff.training.workplace import Workplace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told of a stage's progress, and who may stop it."""
+
+    events: Callable[[Mapping[str, Any]], None] = lambda _: None
+    stop: Callable[[], bool] = lambda: False
+
+
+def run_stage(
+    stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], store: Store, watch: Watch
+) -> StageRecord:
+    """Train a stage and write it into the store; returns its record, which says why if it failed.
+
+    Raises Interrupted, with a checkpoint written, where `watch.stop` asks for it.
+    """
+    started = datetime.now(UTC)
+    failure: dict[str, Any] | None = None
+    weights: dict[str, torch.Tensor] | None = None
+    with PeakMemory(place.accelerator.device) as peak:
+        ready = _prepare(stage, place, ancestors)
+        job = _job(stage, place, ready, watch)
+        optimizer = job.technique.optimizer(ready.trained, stage.optimization)
+        checkpoint = store.folder(stage.address) / CHECKPOINT
+        assert stage.key is not None
+        state = restore(checkpoint, stage.key, job, optimizer)
+        keeper = Checkpointer(checkpoint, stage.key)
+        job.save = lambda state, optimizer, now: keeper.save_when_due(job, state, optimizer, now)
+        try:
+            train(job, state, optimizer)
+            weights = {name: value.detach().cpu().contiguous() for name, value in ready.trained.items()}
+        except Divergence as error:
+            failure = error.facts
+        except torch.OutOfMemoryError as error:
+            failure = {"reason": f"out of memory: {str(error).splitlines()[0]}", "step": state.step}
+    record = _record(stage, place, ready, state, started)
+    record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
+    return store.finish(record, state.history, _predictions(place, state), weights)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A stage's classifier and inputs, and what making them cost: spent here, and if nothing were shared."""
+
+    technique: Technique
+    classifier: TextClassifier
+    trained: Mapping[str, torch.nn.Parameter]
+    inputs: Inputs
+    seconds: Mapping[str, float]
+    seconds_alone: Mapping[str, float]
+
+
+def trains_head_alone(technique: Technique, place: Workplace) -> bool:
+    """Return whether vectors computed once are all that a technique needs: it trains our head and nothing below."""
+    meta = build_meta(place.model, len(place.data.classes))
+    if meta.head is None or meta.depends_on_batch:
+        return False
+    technique.apply(meta)
+    return trainable(meta).keys() <= meta.head_parameters().keys()
+
+
+def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor]) -> _Ready:
+    technique = make_technique(stage.spec)
+    seeds = _seeds(stage)
+    device = place.accelerator.device
+    inputs: Inputs
+    if trains_head_alone(technique, place):
+        features = place.features(ancestors)
+        cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
+        classifier = build_head_only(place.model, place.data.classes, ancestors, device, seeds["init"])
+        inputs = VectorInputs({name: vectors.to(device) for name, vectors in features.vectors.items()})
+        paid = cost if features.computed_now else {}
+    else:
+        tokenized = place.tokenize_seconds > 0
+        tokens = place.tokens()
+        begun = time.perf_counter()
+        classifier = build_classifier(place.model, place.data.classes, ancestors, device, seeds["init"])
+        cost = {"load": time.perf_counter() - begun, "tokenize": place.tokenize_seconds}
+        inputs = TokenInputs(tokens, place.micro_tokens, device, as_one=classifier.depends_on_batch)
+        paid = cost | {"tokenize": 0.0} if tokenized else cost
+    trained = apply_technique(technique, classifier, seeds["init"])
+    return _Ready(technique, classifier, trained, inputs, paid, cost)
+
+
+def _seeds(stage: PlannedStage) -> Mapping[str, int]:
+    assert stage.key_parts is not None
+    seeds: Mapping[str, int] = stage.key_parts["seeds"]
+    return seeds
+
+
+def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> Job:
+    assert stage.budget is not None
+    budget = stage.budget
+    steps = 1 if ready.technique.gradient_free else budget.steps
+    labels = {name: place.data.splits[name].labels for name in place.splits}
+    return Job(
+        technique=ready.technique,
+        classifier=ready.classifier,
+        trained=ready.trained,
+        inputs=ready.inputs,
+        labels={name: values for name, values in labels.items() if values is not None},
+        optimization=stage.optimization,
+        budget=Budget(steps, budget.batch_size, budget.eval_every, budget.eval_on),
+        seed_order=_seeds(stage)["order"],
+        seed_dropout=_seeds(stage)["dropout"],
+        accelerator=place.accelerator,
+        first_step=stage.first_step,
+        autocast=autocast(place.accelerator.device, place.precision),
+        events=watch.events,
+        stop=watch.stop,
+    )
+
+
+def _record(
+    stage: PlannedStage, place: Workplace, ready: _Ready, state: TrainingState, started: datetime
+) -> StageRecord:
+    assert stage.key is not None and stage.key_parts is not None and stage.budget is not None
+    device = place.accelerator.device
+    no_time = dict.fromkeys(PHASES, 0.0)
+    return StageRecord(
+        address=stage.address,
+        status="done",
+        parent=stage.parent.chain if stage.parent else None,
+        technique=stage.spec.technique,
+        key=stage.key,
+        key_parts=stage.key_parts,
+        settings={**stage.spec.settings.keyed_values(), **asdict(stage.optimization)},
+        budget=asdict(stage.budget),
+        parameters=count_parameters(ready.classifier),
+        seconds={**no_time, **ready.seconds, **state.seconds},
+        seconds_alone={**no_time, **ready.seconds_alone, **state.seconds},
+        tokens=dict(state.tokens),
+        peak_memory={},
+        machine={
+            "device": device.type,
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+            "precision": place.precision,
+            "threads": torch.get_num_threads(),
+            "micro_tokens": place.micro_tokens,
+        },
+        started=started.isoformat(timespec="seconds"),
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _predictions(place: Workplace, state: TrainingState) -> "pd.DataFrame | None":
+    """Return the logits of every evaluation as one table, a row an example."""
+    import pandas as pd
+
+    frames = []
+    for (name, step), logits in state.logits.items():
+        split = place.data.splits[name]
+        columns = {
+            "split": name,
+            "row": split.rows,
+            "source_id": split.source_ids,
+            "step": np.int64(step),
+            "label": split.labels,
+            "logits": list(logits),
+        }
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True) if frames else None

@@ -1,0 +1,96 @@
+"""What the stages of one model on one task share: its files, tokens and vectors, made once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from tuneoff.files import digest
+from tuneoff.models.feature_cache import Cost, Features, cached_features
+from tuneoff.models.resolve import ResolvedModel
+from tuneoff.models.text import Tokens, load_tokenizer, tokenize
+from tuneoff.tasks.data_set import TaskData
+from tuneoff.training.build import Ancestor, build_classifier
+from tuneoff.training.device import Precision, autocast
+from tuneoff.training.inputs import TokenInputs
+from tuneoff.training.order import micro_batches
+
+USED = ("train", "dev", "test")
+
+
+@dataclass
+class Workplace:
+    """One model, one task, one device. Tokens are made when first asked for, vectors once per state of the backbone.
+
+    `progress` is called with the split, the tokens done and the tokens in all while vectors are computed.
+    """
+
+    model: ResolvedModel
+    data: TaskData
+    accelerator: Accelerator
+    precision: Precision
+    micro_tokens: int
+    progress: Callable[[str, int, int], None] = lambda *_: None
+
+    def __post_init__(self) -> None:
+        self.tokenize_seconds = 0.0
+        self._tokens: Mapping[str, Tokens] | None = None
+        self._features: dict[str, Features] = {}
+
+    @property
+    def splits(self) -> list[str]:
+        """The labelled splits of the task."""
+        return [name for name in USED if name in self.data.splits]
+
+    def tokens(self) -> Mapping[str, Tokens]:
+        """Return the token ids of every labelled split."""
+        if self._tokens is None:
+            begun = time.perf_counter()
+            tokenizer = load_tokenizer(self.model)
+            self._tokens = {name: tokenize(self.model, tokenizer, self.data.splits[name].texts) for name in self.splits}
+            self.tokenize_seconds = time.perf_counter() - begun
+        return self._tokens
+
+    def features(self, ancestors: Sequence[Ancestor]) -> Features:
+        """Return the pooled vectors of every labelled split as the backbone stands after these ancestors."""
+        changed = [ancestor for ancestor in ancestors if ancestor.changes_backbone]
+        key = digest(
+            {
+                "model": self.model.keyed(),
+                "task": self.data.fingerprint,
+                "splits": self.splits,
+                "precision": self.precision,
+                "backbone": [ancestor.key for ancestor in changed],
+            }
+        )
+        if key in self._features:
+            return replace(self._features[key], computed_now=False)
+        features = cached_features(key, lambda: self._compute_features(changed))
+        self._features = {key: features}
+        return features
+
+    def _compute_features(self, ancestors: Sequence[Ancestor]) -> Features:
+        begun = time.perf_counter()
+        device = self.accelerator.device
+        classifier = build_classifier(self.model, self.data.classes, ancestors, device, head_seed=0)
+        loaded = time.perf_counter()
+        inputs = TokenInputs(self.tokens(), self.micro_tokens, device)
+        started = time.perf_counter()
+        vectors: dict[str, torch.Tensor] = {}
+        with torch.inference_mode(), autocast(device, self.precision)():
+            for split in self.splits:
+                parts = micro_batches(inputs.lengths[split], self.micro_tokens)
+                done = 0
+                found = []
+                for part in parts:
+                    found.append(inputs.vectors(classifier, split, part).cpu())
+                    done += int(inputs.lengths[split][part].sum())
+                    self.progress(split, done, int(inputs.lengths[split].sum()))
+                vectors[split] = torch.empty_like(torch.cat(found))
+                vectors[split][np.concatenate(parts)] = torch.cat(found)
+        tokens = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
+        cost = Cost(loaded - begun, self.tokenize_seconds, time.perf_counter() - started, tokens)
+        return Features(vectors, cost, computed_now=True)

@@ -1,0 +1,55 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from tuneoff.evidence.metrics import METRICS, measure, measure_frame
+
+
+@pytest.fixture
+def sample():
+    """Skewed classes, some of them never predicted."""
+    rng = np.random.default_rng(0)
+    labels = rng.choice(4, size=200, p=[0.7, 0.2, 0.09, 0.01])
+    return labels, rng.normal(size=(200, 4)) + [2.0, 0.5, 0.0, -9.0] + 1.5 * np.eye(4)[labels]
+
+
+def test_metrics_agree_with_sklearn(sample):
+    labels, logits = sample
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert measure(labels, logits) == pytest.approx(
+        {
+            "accuracy": accuracy_score(labels, logits.argmax(axis=1)),
+            "loss": log_loss(labels, shares, labels=range(4)),
+            "macro_f1": f1_score(labels, logits.argmax(axis=1), average="macro", zero_division=0.0),
+        },
+        rel=1e-12,
+    )
+
+
+def test_loss_neither_overflows_nor_loses_a_tiny_difference():
+    labels = np.array([0, 1])
+    assert METRICS["loss"].compute(labels, np.array([[1e4, 0.0], [1e4, 0.0]])) == 5e3
+    assert METRICS["loss"].compute(labels[:1], np.array([[40.0, 0.0]])) == pytest.approx(
+        np.log1p(np.exp(-40)), abs=1e-16
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_has_no_metrics(sample, bad):
+    labels, logits = sample
+    logits[3, 1] = bad
+    assert measure(labels, logits) == dict.fromkeys(METRICS)
+
+
+def test_no_rows_have_no_metrics():
+    assert measure(np.zeros(0, np.int64), np.zeros((0, 2))) == dict.fromkeys(METRICS)
+
+
+def test_a_frame_is_measured_on_the_last_step_of_the_split():
+    right, wrong = [1.0, 0.0], [0.0, 1.0]
+    rows = [("test", 0, wrong), ("test", 9, right), ("test", 9, wrong), ("dev", 12, wrong)]
+    frame = pd.DataFrame([{"split": s, "step": step, "label": 0, "logits": logits} for s, step, logits in rows])
+    assert measure_frame(frame)["accuracy"] == 0.5
+    assert measure_frame(frame, "dev")["accuracy"] == 0.0
+    assert measure_frame(frame, "train") == dict.fromkeys(METRICS)
