@@ -86,8 +86,7 @@ CONFIG = {
     "eos_token_id": 2,
     "tokenizer_class": "PreTrainedTokenizerFast",
 }
-TOKENIZER_LAYERS = 12
-CONFIG = {
+TOKENIZER_CONFIG = {
     # The class that takes tokenizer.json as it is.
     "tokenizer_class": "PreTrainedTokenizerFast",
     "bos_token": "<s>",

@@ -55,7 +55,7 @@ class Complaints:
         try:
             return kind.model_validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
-            told = {at[-1] for at in self.told if at[:-1] == path}
+            told = {at[-1] for at in self.told if at and at[:-1] == path}
             for details in error.errors(include_url=False):
                 name = str(details["loc"][0]) if details["loc"] else None
                 if name is None:

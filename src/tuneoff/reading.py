@@ -89,10 +89,10 @@ def _not_found(path: Path, given: str) -> str:
         hint = f" Study files in it: {listed(inside)}." if inside else ""
         return f"{given} is a folder. Name a study file.{hint} Shipped studies: {listed(shipped)}."
     around = path.parent.iterdir() if path.parent.is_dir() else ()
-    by_name = {entry.name.casefold(): str(entry) for entry in around if entry.suffix in SUFFIXES and entry.is_file()}
-    wanted = {path.name.casefold()} | {f"{path.name}{suffix}".casefold() for suffix in SUFFIXES}
-    alike = {match: None for name in sorted(wanted) for match in difflib.get_close_matches(name, by_name, cutoff=0.7)}
-    beside = f" There is a file {listed(by_name[match] for match in alike)}." if alike else ""
+    by_stem = {entry.stem.casefold(): str(entry) for entry in around if entry.suffix in SUFFIXES and entry.is_file()}
+    stem = (path.stem if path.suffix in SUFFIXES else path.name).casefold()
+    alike = [by_stem[match] for match in difflib.get_close_matches(stem, by_stem, cutoff=0.7)]
+    beside = f" There is a file {listed(alike)}." if alike else ""
     return (
         f"there is no study file or shipped study '{given}'.{near(given, shipped)}{beside} "
         f"Shipped studies: {listed(shipped)}. `tuneoff init` writes a study file to start from."

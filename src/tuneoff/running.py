@@ -1,26 +1,31 @@
 """From a checked study to a finished run directory: prepare, plan, compute, report."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
 
 from tuneoff.environment import describe_environment
+from tuneoff.estimate import Work, estimate_work
 from tuneoff.executors.local import Observer, run_plan
+from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
 from tuneoff.models.resolve import resolve_model
+from tuneoff.models.text import Tokens
 from tuneoff.plan import Plan, Question, make_plan
-from tuneoff.store import Store
+from tuneoff.store import StageAddress, Store
 from tuneoff.tasks import describe as describe_task
 from tuneoff.tasks import load_task, task_name
+from tuneoff.training.build import make_technique, trains_head_alone
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
     from tuneoff.reading import ReadStudy
     from tuneoff.study import Study
-
-Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,57 +37,82 @@ class Prepared:
     places: Mapping[tuple[str, str], Workplace]
 
 
-def prepare(read: "ReadStudy", announce: Announce = lambda _: None) -> Prepared:
+def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     """Load and check all that a study needs before its first step; raises TuneoffError for what is wrong with it."""
-    import torch
-
     study = read.study
     _use_threads(study)
     device = choose_device(study.protocol)
     precision = choose_precision(study.protocol, device)
-    announce("reading the task")
+    listener.announce("reading the task")
     data = load_task(study.task, need_dev=study.protocol.eval_on == "dev", base=read.base)
     name = task_name(study.task)
-    accelerator = make_accelerator(torch.device(device))
+    accelerator = make_accelerator(device)
     questions, places = [], {}
     for spec in study.models:
-        announce(f"checking {spec.id}")
+        listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
         questions.append(Question(model, name, data, precision))
-        places[model.name, name] = Workplace(model, data, accelerator, precision, study.protocol.micro_tokens)
+        places[model.name, name] = Workplace(
+            model, data, accelerator, precision, study.protocol.micro_tokens, listener.features
+        )
     return Prepared(read, questions, places)
 
 
-def run_study(read: "ReadStudy", out: Path, watch: Callable[[Plan], Observer], announce: Announce) -> Store:
+class Listener(Protocol):
+    """Who is told what a study does."""
+
+    def watch(self, plan: Plan, work: Mapping[StageAddress, Work]) -> Observer:
+        """Return who observes the stages of a plan, given the work that each is expected to be."""
+        ...
+
+    def features(self, split: str, done: int, total: int) -> None:
+        """Hear how many tokens of a split have been turned into vectors."""
+        ...
+
+    def announce(self, what: str) -> None:
+        """Hear what is done between the stages."""
+        ...
+
+
+def run_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     """Compute what is missing of a study and write results and report; returns its run directory.
 
-    `watch` gets the plan and returns who is told of progress. Raises TuneoffError for bad input, before any training,
-    and Interrupted where the observer asked to stop.
+    Raises TuneoffError for bad input, before any training, and Interrupted where the listener asked to stop.
     """
     from tuneoff.reading import resolved_yaml
+    from tuneoff.report import write_report
 
     store = Store(out)
     with store.lock():
-        prepared = prepare(read, announce)
-        plan = make_plan(read.study, prepared.questions, store if (out / "study.yaml").is_file() else None)
+        prepared = prepare(read, listener)
+        plan = make_plan(read.study, prepared.questions, store)
         store.create(resolved_yaml(read.study), describe_environment(read.base))
-        _describe(prepared, store)
-        run_plan(plan, prepared.places, store, watch(plan))
-        announce("writing results and report")
+        describe(prepared, store)
+        if plan.to_run:
+            run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
+        listener.announce("writing results and report")
         write_report(store)
     return store
 
 
-def write_report(store: Store) -> Path:
-    """Write results.json, the report, its figures and tables from what is in a run directory."""
-    from tuneoff.report import write_report as write
+def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
+    """Return the work of each stage that would be computed, from the tokens that it will read."""
+    found: dict[StageAddress, Work] = {}
+    alone: dict[tuple[str, str], bool] = {}
+    for stage in plan.to_run:
+        place = prepared.places[stage.address.model, stage.address.task]
+        kind = (stage.address.model, stage.address.chain)
+        if kind not in alone:
+            technique = make_technique(stage.spec)
+            alone[kind] = trains_head_alone(technique, place.model, len(place.data.classes))
+        lengths = {split: mean_length(tokens) for split, tokens in place.tokens().items()}
+        rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}
+        found[stage.address] = estimate_work(alone[kind], lengths, rows, plan.study.protocol.batch_size)
+    return found
 
-    return write(store)
 
-
-def _describe(prepared: Prepared, store: Store) -> None:
-    from tuneoff.models.classifier import build_meta
-
+def describe(prepared: Prepared, store: Store) -> None:
+    """Keep what is known of the models and their tasks in the store, for the report."""
     for (model_name, name), place in prepared.places.items():
         meta = build_meta(place.model, len(place.data.classes))
         counts = {
@@ -98,7 +128,7 @@ def _with_tokens(description: dict[str, Any], place: Workplace) -> dict[str, Any
     for split, tokens in place.tokens().items():
         lengths = sorted(len(ids) for ids in tokens.ids)
         description["splits"][split]["tokens"] = {
-            "mean": sum(lengths) / len(lengths),
+            "mean": mean_length(tokens),
             "median": lengths[len(lengths) // 2],
             "max": lengths[-1],
             "cut": tokens.cut,
@@ -106,9 +136,10 @@ def _with_tokens(description: dict[str, Any], place: Workplace) -> dict[str, Any
     return description
 
 
+def mean_length(tokens: Tokens) -> float:
+    """Return the mean number of tokens of a split's rows."""
+    return sum(len(ids) for ids in tokens.ids) / len(tokens.ids)
+
+
 def _use_threads(study: "Study") -> None:
-    import os
-
-    import torch
-
     torch.set_num_threads(study.protocol.threads or os.cpu_count() or 1)

@@ -48,7 +48,7 @@ def starter_study(file: Path, *, model: str | None = None, train: str | None = N
     if test is not None and train is None:
         raise StudyError("--test: name the file to train on too, with --train.")
     task = _own_task(file, train, test) if train is not None else BUILT_IN_TASK
-    return STUDY.format(model=to_inline_yaml(model or SMALL_MODEL), task=task)
+    return STUDY.format(file=file.as_posix(), model=to_inline_yaml(model or SMALL_MODEL), task=task)
 
 
 def write_starter(file: Path, *, model: str | None = None, train: str | None = None, test: str | None = None) -> None:
@@ -99,7 +99,7 @@ def _own_task(file: Path, train: str, test: str | None) -> str:
     table = read_table(Path(train), train)
     columns = guess_columns(table.columns, list(table.rows[:2000]))
     lines = [f"  train: {_from_study(train, file)}"]
-    found = test or _sibling(Path(train))
+    found = test or _sibling(Path(train), columns.label)
     lines.append(f"  test: {_from_study(found, file)}" if found else "  test: test.csv # name the rows to report on")
     lines.append(f"  text: {to_inline_yaml(columns.text)} # one column or two, of: {_comment(columns.all)}")
     lines.append(f"  label: {to_inline_yaml(columns.label)}")
@@ -121,13 +121,13 @@ def _from_study(data: str, file: Path) -> str:
     return to_inline_yaml(Path(os.path.relpath(data, file.parent)).as_posix())
 
 
-def _sibling(train: Path) -> str | None:
-    """Return the file beside `train` that is named as it is, with another split in place of "train"."""
-    for split in OTHER_SPLITS:
-        other = train.with_name(train.name.replace("train", split))
-        if other != train and other.is_file():
-            return str(other)
-    return None
+def _sibling(train: Path, label: str) -> str | None:
+    """Return the file with labels beside `train` whose name has another split in place of "train"."""
+    from tuneoff.tasks.files import read_table
+
+    others = [train.with_name(train.name.replace("train", split)) for split in OTHER_SPLITS]
+    found = (other for other in others if other != train and other.is_file())
+    return next((str(other) for other in found if read_table(other, str(other)).labelled(label)), None)
 
 
 BUILT_IN_TASK = """\
@@ -145,8 +145,8 @@ task:
 {lines}
 """
 STUDY = """\
-# Which way of fine-tuning suits this model and this task? Run me: tuneoff run THIS_FILE
-# First: tuneoff plan THIS_FILE shows what would be computed, without computing it.
+# Which way of fine-tuning suits this model and this task? Run me: tuneoff run {file}
+# First: tuneoff plan {file} shows what would be computed, without computing it.
 
 # A model of the Hugging Face hub, or a folder. For several: models: [FIRST, SECOND]
 model: {model}
@@ -155,15 +155,15 @@ model: {model}
 # What is compared. '+' is one after the other; {{name: ..., use: ..., ...}} is a technique with settings of its own.
 techniques:
   - full # every weight: the baseline
-  - linear-probe # the head alone, on a frozen model: minutes
+  - linear-probe # the head alone, on a frozen model: cheap
   - lora # small adapters and the head
   - linear-probe+full
   - linear-probe+lora
   # - {{name: lora-r32, use: lora, rank: 32, learning_rate: 1e-4}}
 
-# What all of them get alike. For a first look: tuneoff run THIS_FILE --steps 20 --seeds 1
+# What all of them get alike. For a first look: tuneoff run {file} --steps 20 --seeds 1
 protocol:
   epochs: 4 # or steps: 400
   batch_size: 24
-  seeds: 3 # 0, 1, 2; fewer than three cannot tell a technique from luck
+  seeds: 3 # 0, 1 and 2; a single one cannot tell a technique from luck
 """

@@ -142,7 +142,7 @@ class Store:
 
     def environment(self) -> dict[str, Any]:
         """Return versions, hardware and git state of the last command that ran here."""
-        return _read_json(self.root / "environment.json")
+        return read_json(self.root / "environment.json")
 
     def describe_model(self, model: str, description: Mapping[str, Any]) -> None:
         """Keep a model's description beside its stages."""
@@ -154,11 +154,11 @@ class Store:
 
     def model(self, model: str) -> dict[str, Any]:
         """Return a model's description."""
-        return _read_json(self.root / "stages" / model / "model.json")
+        return read_json(self.root / "stages" / model / "model.json")
 
     def task(self, model: str, task: str) -> dict[str, Any]:
         """Return a task's description, as this model saw it."""
-        return _read_json(self.root / "stages" / model / task / "task.json")
+        return read_json(self.root / "stages" / model / task / "task.json")
 
     # Stages
 
@@ -180,7 +180,7 @@ class Store:
         path = folder / RECORD
         if not path.is_file():
             return None
-        record = StageRecord.from_json(_read_json(path), path)
+        record = StageRecord.from_json(read_json(path), path)
         if record.status == "done":
             mark = folder / DONE
             if not mark.is_file() or mark.read_text(encoding="utf-8").strip() != record.key:
@@ -242,7 +242,8 @@ class Store:
         return iter(self.records())
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object from a run directory; raises StoreError with what to do if it is not there or not whole."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -31,8 +31,9 @@ class TechniqueReader:
                     ("techniques", n), f"the name '{technique.name}' is used twice. Add a `name` of its own and `use`."
                 )
         for n, technique in found.items():
-            if technique and self._parts_are_known(technique, own, ("techniques", n)):
-                self._check_settings(technique, own, ("techniques", n), entries[n])
+            path = ("techniques", n)
+            if technique and self._parts_are_known(technique, own, path) and self._ends(technique, own, path):
+                self._check_settings(technique, own, path, entries[n])
         return [technique for technique in found.values() if technique]
 
     def _entry(self, entry: Any, path: KeyPath) -> TechniqueSpec | None:
@@ -53,13 +54,13 @@ class TechniqueReader:
             if not isinstance(settings, dict):
                 self.complaints.add((*path, "settings"), f"expected keys with values, found {described(settings)}.")
                 return None
-        if not self._names_fit(name, use, path):
+        if not self._names_fit(entry, name, use, path):
             return None
         return TechniqueSpec(name=name, use=use, settings=settings)
 
-    def _names_fit(self, name: Any, use: Any, path: KeyPath) -> bool:
+    def _names_fit(self, entry: Mapping[str, Any], name: Any, use: Any, path: KeyPath) -> bool:
         wanted = "expected small letters, digits and single hyphens, with '+' between techniques"
-        wrong = {key: value for key, value in (("name", name), ("use", use)) if not _is_chain(value)}
+        wrong = {key: entry[key] for key in ("name", "use") if key in entry and not _is_chain(entry[key])}
         for key, value in wrong.items():
             self.complaints.add((*path, key), f"{wanted}, found {described(value)}.")
         if wrong or name == use:
@@ -75,16 +76,25 @@ class TechniqueReader:
     def _parts_are_known(self, technique: TechniqueSpec, own: Mapping[str, TechniqueSpec], path: KeyPath) -> bool:
         options = [*self.known, *(name for name in own if name not in self.known and name != technique.name)]
         unknown = [part for part in technique.use.split("+") if part not in options]
-        if technique.use != technique.name and technique.use in own:
-            return True
         for part in unknown:
-            hint = near(part, options) or (
-                f" If it is a name of your own, add what it uses, such as use: {self.known[0]}."
-                if part == technique.name
-                else ""
-            )
+            hint = near(part, options)
+            if part == technique.name and not hint:
+                hint = f" If it is a name of your own, add what it uses, such as use: {self.known[0]}."
             self.complaints.add(path, f"unknown technique '{part}'.{hint} There are: {listed(options)}.")
         return not unknown
+
+    def _ends(self, technique: TechniqueSpec, own: Mapping[str, TechniqueSpec], path: KeyPath) -> bool:
+        """Return whether following what a technique uses never comes back to it; complain if it does."""
+        reached: set[str] = set()
+        ahead = [technique]
+        while ahead:
+            parts = {part for user in ahead for part in _own_parts(user, own)} - reached
+            reached |= parts
+            ahead = [own[part] for part in parts]
+        if technique.name in reached:
+            around = listed(sorted(reached - {technique.name}))
+            self.complaints.add(path, f"'{technique.name}' is made of itself, by way of {around}. Let one use less.")
+        return technique.name not in reached
 
     def _check_settings(
         self, technique: TechniqueSpec, own: Mapping[str, TechniqueSpec], path: KeyPath, entry: Mapping[str, Any]
@@ -92,8 +102,7 @@ class TechniqueReader:
         """Check an entry's settings against the technique that its last stage runs."""
         from tuneoff.techniques import settings_of
 
-        last = technique.use.rpartition("+")[2]
-        followed = {technique.name}
+        last, followed = technique.use.rpartition("+")[2], set()
         while last in own and last not in followed and last != own[last].use:
             followed.add(last)
             last = own[last].use.rpartition("+")[2]
@@ -103,6 +112,11 @@ class TechniqueReader:
         self.complaints.section(settings_of(last), technique.settings, inside, f" of {last}")
         if technique.settings.get("steps") is not None and technique.settings.get("epochs") is not None:
             self.complaints.add((*inside, "steps"), "give steps or epochs, not both.")
+
+
+def _own_parts(technique: TechniqueSpec, own: Mapping[str, TechniqueSpec]) -> list[str]:
+    """Return the parts of what a technique uses that are this study's own techniques, other than itself."""
+    return [part for part in technique.use.split("+") if part in own and part != technique.name]
 
 
 def _is_chain(value: Any) -> bool:

@@ -9,7 +9,7 @@ from tuneoff.evidence.notices import notices
 from tuneoff.evidence.runs import run_rows
 from tuneoff.evidence.summary import technique_rows
 from tuneoff.files import write_json
-from tuneoff.store import StageAddress, Store
+from tuneoff.store import StageAddress, Store, read_json
 
 SCHEMA_VERSION = 1
 RESULTS = "results.json"
@@ -97,3 +97,8 @@ def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     if (store.root / "stages" / model / name / "task.json").is_file():
         known |= store.task(model, name)
     return known | {"model": model, "name": name, "notes": known["notes"] or []}
+
+
+def read_results(store: Store) -> dict[str, Any]:
+    """Return the results that were last written into a run directory; raises StoreError where there are none."""
+    return read_json(store.root / RESULTS)

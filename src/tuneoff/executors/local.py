@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tuneoff.plan import Plan, PlannedStage
@@ -39,16 +40,14 @@ def run_plan(plan: Plan, places: Mapping[tuple[str, str], Workplace], store: Sto
         observer.began(stage)
         record = _adopt_equal(stage, stages, store)
         if record is None:
-            watch = Watch(lambda row, stage=stage: observer.event(stage, row), observer.stop)
+            watch = Watch(partial(observer.event, stage), observer.stop)
             place = places[stage.address.model, stage.address.task]
             record = run_stage(stage, place, ancestors, store, watch)
         observer.ended(stage, record)
     _drop_unkept_weights(plan, store)
 
 
-def _ancestors(
-    stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store
-) -> list[Ancestor] | None:
+def _ancestors(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store) -> list[Ancestor] | None:
     """Return the stages before this one, first to last; None if one of them did not end well."""
     found: list[Ancestor] = []
     address = stage.parent

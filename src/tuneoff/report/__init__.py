@@ -1,6 +1,7 @@
 """What people read: tables, figures and one HTML page, made from a run directory alone, without torch."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,8 @@ def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]
 
     svgs = {name: svg_text(chart) for name, chart in charts.items() if chart is not None}
     for name, svg in svgs.items():
-        picture = png_bytes(svg)
         write_text(folder / f"{name}.svg", svg)
-        write_atomically(folder / f"{name}.png", lambda path, picture=picture: path.write_bytes(picture))
+        write_atomically(folder / f"{name}.png", partial(Path.write_bytes, data=png_bytes(svg)))
     for path in [*folder.glob("*.svg"), *folder.glob("*.png")]:
         if path.stem not in svgs:
             path.unlink()
@@ -57,7 +57,9 @@ def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
     from tuneoff.report.tables import results_table
 
     table = results_table(results)
-    for suffix, text in (("md", markdown(table)), ("csv", csv_text(table)), ("tex", latex(table))):
+    # Who reads CSV by program wants the same columns from every study.
+    texts = {"md": markdown(table), "csv": csv_text(results_table(results, whole=True)), "tex": latex(table)}
+    for suffix, text in texts.items():
         write_text(folder / f"table.{suffix}", text)
 
 

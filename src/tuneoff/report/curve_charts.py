@@ -46,12 +46,12 @@ def thin(frame: "pd.DataFrame", by: Sequence[str]) -> tuple["pd.DataFrame", int]
 
 
 def seed_mean(frame: "pd.DataFrame", by: Sequence[str]) -> "pd.DataFrame":
-    """Return means over the seeds that are done, at the steps that all of them have; `by` are the other columns."""
+    """Return means over the seeds done, at the steps that all of a stage's seeds have; `by` includes the stage."""
     done = frame[frame["done"]]
-    seeds = done["seed"].nunique()
+    done = done.assign(seeds=done.groupby(list(by))["seed"].transform("nunique"))
     groups = done.groupby([*by, "step"], as_index=False)
-    means = groups[["seconds", *METRICS]].mean()
-    return means[groups.size()["size"] == seeds]
+    means = groups[["seconds", "seeds", *METRICS]].mean()
+    return means[groups.size()["size"] == means["seeds"]]
 
 
 def loss_limit(values: "pd.Series[float]") -> float | None:
@@ -85,18 +85,19 @@ def technique_drawing(frame: "pd.DataFrame", technique: str, place: str, split: 
         .agg(step=("step", "min"), name=("stage_name", "first"))
     )
     captions += [say("caption.stage")] if len(starts) else []
+    captions += [say("caption.failed")] if not frame["done"].all() else []
     last = float(frame["step"].max()) or 1.0
     labels = {name: say(f"series.{name}", split=split) for name in ("training", "evaluation")}
     rows = rows.assign(label=rows["series"].map(labels))
     panels = []
     for metric in METRICS:
         x = alt.X("step", type="quantitative", title=say("axis.steps") if metric == METRICS[-1] else None)
-        x = x.scale(domain=[0, last], nice=False).axis(format="~s", tickCount=6)
+        x = x.scale(domain=[0, last], nice=False).axis(format=",d", tickCount=6, tickMinStep=1)
         y = _metric_axis(rows, metric, limit, say)
         color = alt.Color("label", type="nominal", title=None).scale(
             domain=list(labels.values()), range=[TRAINING, EVALUATION]
         )
-        color = color.legend(orient="top", direction="horizontal")
+        color = color.legend(orient="top", direction="horizontal", symbolType="stroke", symbolStrokeWidth=3)
         layers = _series_layers(rows, metric, several, {"x": x, "y": y, "color": color})
         panels.append(
             alt.layer(*layers, *_boundaries(starts, say, metric == METRICS[0])).properties(width=WIDTH, height=HEIGHT)
@@ -136,10 +137,10 @@ def joint_drawing(
     import altair as alt
 
     styles = technique_styles(techniques)
-    present = [name for name in techniques if name in set(frame["technique"])]
     column = "step" if axis == "steps" else "seconds"
-    rows = frame[frame[column].notna()]
+    rows = _shared_once(frame[frame[column].notna()])
     several = rows["seed"].nunique() > 1
+    present = [name for name in techniques if name in set(rows["technique"])]
     means = _concat([_technique_mean(rows[rows["technique"] == name]) for name in present])
     light = several and len(present) <= MOST_LIGHT
     limit = loss_limit(rows["loss"])
@@ -151,12 +152,13 @@ def joint_drawing(
     captions += [say("caption.seeds")] if light else []
     captions += [say("caption.cut", limit=f"{limit:.3g}")] if limit is not None else []
     starts = means[(means["stage"] > 0) & (means["begins"])]
-    captions += [say("caption.diamond")] if len(starts) else []
+    captions += [say("caption.diamond"), say("caption.shared")] if len(starts) else []
+    captions += [say("caption.failed")] if not rows["done"].all() else []
     color = alt.Color("technique", type="nominal", title=None, sort=present)
     color = color.scale(domain=present, range=[styles[name][0] for name in present])
     dash = alt.StrokeDash("technique", type="nominal", title=None, sort=present)
     dash = dash.scale(domain=present, range=[list(styles[name][1]) for name in present])
-    legend: Any = {"orient": "bottom", "columns": 2 if max(map(len, present)) > 16 else 3}
+    legend: Any = {"orient": "bottom", "symbolStrokeWidth": 2.5, "columns": 2 if max(map(len, present)) > 16 else 3}
     panels = []
     for metric in reversed(METRICS):
         encoding = {
@@ -171,6 +173,14 @@ def joint_drawing(
             layers.append(_diamonds(starts, metric, encoding))
         panels.append(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT + 30))
     return Drawing(styled(alt.vconcat(*panels, spacing=14), say(f"chart.{axis}"), [place, *captions]), tuple(captions))
+
+
+def _shared_once(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows with each stage once: for the technique whose own it is, else for the first that uses it."""
+    techniques = set(rows["technique"])
+    first = rows.groupby("chain")["technique"].transform("first")
+    own = rows["chain"].where(rows["chain"].isin(techniques), first)
+    return rows[rows["technique"] == own]
 
 
 def _technique_mean(rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -189,7 +199,9 @@ def _x_axis(means: "pd.DataFrame", axis: str, log: bool, titled: bool, say: Word
 
     if axis == "steps":
         x = alt.X("step", type="quantitative", title=say("axis.steps") if titled else None)
-        return x.scale(domain=[0, float(means["step"].max()) or 1.0], nice=False).axis(format="~s", tickCount=6)
+        return x.scale(domain=[0, float(means["step"].max()) or 1.0], nice=False).axis(
+            format=",d", tickCount=6, tickMinStep=1
+        )
     low, high = float(means["seconds"].min()), float(means["seconds"].max())
     low, high = (low / 1.1, high * 1.1) if log else (0.0, high * 1.02 or 1.0)
     return time_axis(low, high, log, titled, say)
@@ -238,7 +250,10 @@ def _lines(
     few = points and kept.groupby(list(detail)).size().max() <= MOST_MARKED if len(kept) else False
     point: Any = alt.OverlayMarkDef(size=28) if few else False
     chart = alt.Chart(_inline(kept, [x, metric, color, *detail]))
-    marks = chart.mark_line(strokeWidth=thickness, opacity=opacity, clip=True, point=point, strokeJoin="round")
+    # Clipping and group opacity make the conversion to PNG slow, so they are used where they are needed.
+    clip = bool(len(kept)) and bool(kept[metric].max() > encoding["y"].to_dict()["scale"]["domain"][1])
+    look: Any = {"strokeWidth": thickness, "strokeOpacity": opacity, "strokeJoin": "round", "clip": clip}
+    marks = chart.mark_line(**look, point=point)
     lines: alt.Chart = marks.encode(**encoding, detail=[alt.Detail(name, type="nominal") for name in detail])
     return lines
 
@@ -278,7 +293,7 @@ def _inline(rows: "pd.DataFrame", columns: Sequence[str]) -> "alt.InlineData":
     import altair as alt
 
     text = rows[list(dict.fromkeys(columns))].to_csv(index=False, float_format="%.6g")
-    return alt.InlineData(values=text, format=alt.DataFormat(type="csv"))
+    return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv"))
 
 
 def _concat(frames: Sequence["pd.DataFrame"]) -> "pd.DataFrame":

@@ -15,6 +15,7 @@ COLUMNS = {
     "seed": "int64",
     "done": "bool",
     "stage": "int64",
+    "chain": "str",
     "stage_name": "str",
     "series": "str",
     "step": "float64",
@@ -23,13 +24,15 @@ COLUMNS = {
     "loss": "float64",
     "accuracy": "float64",
 }
+StageRows = tuple[list[dict[str, Any]], bool, float, float]
 PREPARATION = ("load", "tokenize", "features")
 
 
 def load_curves(results: Mapping[str, Any], store: Store) -> "pd.DataFrame":
     """Return a row for each training step and each evaluation of the watched split, in order (see COLUMNS).
 
-    A shared stage has rows for each technique that uses it. `series` is training or evaluation, `stage` counts from 0.
+    A shared stage has rows for each technique that uses it. `series` is training or evaluation, `stage` counts from 0,
+    `chain` names it as its folder does, `done` says whether it ended as it should.
     `seconds` is time as if run alone: what the stages before cost, then this one's loading and preparation, then the
     time in its history; so the last one is about the technique's total. It is NaN where a cost is unknown.
     """
@@ -42,13 +45,13 @@ def load_curves(results: Mapping[str, Any], store: Store) -> "pd.DataFrame":
         offset = 0.0
         for place, stage in enumerate(run["source"]["stages"]):
             address = StageAddress(run["model"], run["task"], stage["chain"], run["seed"], run["fold"])
-            rows, preparation, total = stages.read(address)
+            rows, done, preparation, total = stages.read(address)
             if rows:
                 frame = pd.DataFrame(rows)
                 frame["seconds"] += offset + preparation
                 of = {name: run[name] for name in ("model", "task", "technique", "seed")}
                 name = stage["chain"].split("+")[-1]
-                frames.append(frame.assign(**of, done=run["status"] == "done", stage=place, stage_name=name))
+                frames.append(frame.assign(**of, done=done, stage=place, chain=stage["chain"], stage_name=name))
             offset += total
     if not frames:
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
@@ -56,20 +59,21 @@ def load_curves(results: Mapping[str, Any], store: Store) -> "pd.DataFrame":
 
 
 class _Stages:
-    """Reads each stage once: its rows, the seconds before its first step, and all its seconds (as if run alone)."""
+    """Reads each stage once: its rows, whether it is done, its seconds before the first step and in all (alone)."""
 
     def __init__(self, store: Store, watched: str) -> None:
         self._store = store
         self._watched = watched
-        self._read: dict[StageAddress, tuple[list[dict[str, Any]], float, float]] = {}
+        self._read: dict[StageAddress, StageRows] = {}
 
-    def read(self, address: StageAddress) -> tuple[list[dict[str, Any]], float, float]:
+    def read(self, address: StageAddress) -> StageRows:
         if address not in self._read:
             record = self._store.record(address)
             spent = record.seconds_alone if record else {}
             preparation = sum(spent.get(phase) or 0.0 for phase in PREPARATION) if spent else float("nan")
             total = sum(value for value in spent.values() if value) if spent else float("nan")
-            self._read[address] = (self._rows(address), preparation, total)
+            done = record is not None and record.status == "done"
+            self._read[address] = (self._rows(address), done, preparation, total)
         return self._read[address]
 
     def _rows(self, address: StageAddress) -> list[dict[str, Any]]:

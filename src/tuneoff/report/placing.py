@@ -14,14 +14,15 @@ GAP = 11.0
 
 
 def time_ticks(low: float, high: float, log: bool, most: int = 6) -> list[float]:
-    """Return at most `most` round numbers of seconds from low to high, evenly apart on the axis meant."""
-    if not log:
+    """Return round numbers of seconds from low to high, about `most` of them, suited to a linear or a log axis."""
+    days = [86400.0 * 10**power for power in range(1, 6)]
+    ticks = [tick for tick in (*ROUND_SECONDS, *days) if low <= tick <= high]
+    # A log axis over a narrow range is nearly linear.
+    if not log or len(ticks) < 3:
         span = high - low
         step = next((step for step in ROUND_SECONDS if span / step <= most - 1), 86400.0 * math.ceil(span / 86400 / 5))
         first = math.ceil(low / step)
         return [step * place for place in range(first, int(high / step) + 1)]
-    days = [86400.0 * 10**power for power in range(1, 6)]
-    ticks = [tick for tick in (*ROUND_SECONDS, *days) if low <= tick <= high]
     return ticks[:: max(1, math.ceil(len(ticks) / most))]
 
 

@@ -13,7 +13,7 @@ TRAINING, EVALUATION = "#56B4E9", "#D55E00"
 GREY = "#595959"
 WIDTH, HEIGHT = 430, 190
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-SUBTITLE_WIDTH = 76
+SUBTITLE_WIDTH = 80
 
 
 def technique_styles(techniques: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -51,8 +51,15 @@ def _config() -> Mapping[str, Any]:
             "domainColor": "#888",
             "tickColor": "#888",
         },
-        "legend": {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 220, "symbolLimit": 0, "symbolSize": 250},
-        "title": {"fontSize": 15, "subtitleFontSize": 11.5, "subtitleColor": GREY, "subtitlePadding": 4},
+        "legend": {
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "labelLimit": 220,
+            "symbolLimit": 0,
+            "symbolSize": 250,
+            "symbolOpacity": 1,
+        },
+        "title": {"fontSize": 15, "subtitleFontSize": 12, "subtitleColor": GREY, "subtitlePadding": 4},
         "view": {"stroke": None},
     }
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 MARK = "*"
-NOTE_WIDTH = 18
+FREE_WIDTH = 12
 LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -33,7 +33,7 @@ class Column:
     """A column: `name` heads it in CSV, `title` elsewhere. `better` says which end of it is marked.
 
     `spread` gives CSV a second column with the standard deviations. `droppable` columns are left out of a terminal
-    that is too narrow, those with the highest number first (0: never).
+    that is too narrow, those with the highest number first (0: never); the notes then stand under the table.
     """
 
     name: str
@@ -205,17 +205,30 @@ class TerminalTable:
             dropped.append(column.name)
             shown = self._rich(self.table.without(dropped))
         yield shown
-        titles = [column.title for column in self.table.columns if column.name in dropped]
-        hidden = [self.say("table.hidden", columns=", ".join(titles))] if titles else []
-        for caption in [*self.table.captions, *hidden]:
-            yield Padding(Text(caption), (0, 1))
+        for caption in [*self._notes(dropped), *self.table.captions, *self._hidden(dropped)]:
+            yield Padding(Text(caption), (0, 0, 0, 1))
+
+    def _notes(self, dropped: Sequence[str]) -> list[str]:
+        """The notes as lines under the table, where their column had to go."""
+        if "note" not in dropped:
+            return []
+        names = [column.name for column in self.table.columns]
+        technique, note = names.index("technique"), names.index("note")
+        noted = [row for row in self.table.rows if row[note].text]
+        return [self.say("table.note", technique=row[technique].text, note=row[note].text) for row in noted]
+
+    def _hidden(self, dropped: Sequence[str]) -> list[str]:
+        titles = [column.title for column in self.table.columns if column.name in dropped and column.name != "note"]
+        return [self.say("table.hidden", columns=", ".join(titles))] if titles else []
 
     def _rich(self, table: Table) -> "RichTable":
         from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        shown = RichTable(title=Text(table.title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        shown = RichTable(
+            title=Text(table.title), box=box.SIMPLE_HEAD, show_edge=False, title_justify="left", pad_edge=False
+        )
         texts = [
             [
                 Text(_marked_text(cell, column), "bold" if cell.best else "")
@@ -226,12 +239,12 @@ class TerminalTable:
         for place, column in enumerate(table.columns):
             heading = column.title.replace(" ", "\n") if column.numeric else column.title
             widest = max([len(line) for line in heading.split("\n")] + [row[place].cell_len for row in texts])
-            free = column.name == "note"
+            free = column.name in ("model", "note")
             shown.add_column(
                 Text(heading),
                 justify="right" if column.numeric else "left",
                 no_wrap=not free,
-                min_width=min(NOTE_WIDTH, widest) if free else widest,
+                min_width=min(FREE_WIDTH, widest) if free else widest,
             )
         for row in texts:
             shown.add_row(*row)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tuneoff.evidence.metrics import METRICS
 from tuneoff.report.formats import count, duration, mean_spread, size
-from tuneoff.report.table import MARK, Cell, Column, Table
+from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.words import WORDS, Words
 
 Results = Mapping[str, Any]
@@ -22,33 +22,44 @@ def several_models(results: Results) -> bool:
     return len(results["models"]) > 1
 
 
-def results_table(results: Results, say: Words = WORDS) -> Table:
+def results_table(results: Results, say: Words = WORDS, whole: bool = False) -> Table:
     """Return table 4: for each technique accuracy, loss, trained parameters and time, then F1, memory and seeds.
 
     Times are those of all stages as if run alone. A technique that failed or has not been run has its row and a note.
+    Columns that say nothing in this study are left out, unless the table is to be `whole`.
     """
     rows = results["techniques"]
-    noted = any(_note(row, say) for row in rows)
     columns = [
-        *([Column("model", say("column.model"))] if several_models(results) else []),
+        Column("model", say("column.model")),
         Column("technique", say("column.technique")),
         _metric_column("accuracy", 0, say),
         _metric_column("loss", 0, say),
-        Column("trained", say("column.trained"), numeric=True, better="low"),
-        Column("time", say("column.time"), numeric=True, better="low"),
-        Column("last_stage", say("column.last_stage"), numeric=True, better="low", droppable=4),
-        _metric_column("macro_f1", 3, say),
-        Column("peak_memory", say("column.peak_memory"), numeric=True, better="low", droppable=2),
-        Column("seeds", say("column.seeds"), numeric=True, droppable=1),
-        *([Column("note", say("column.note"))] if noted else []),
+        Column("trained_parameters", say("column.trained"), numeric=True, better="low", droppable=1),
+        Column("seconds", say("column.time"), numeric=True, better="low"),
+        Column("last_stage_seconds", say("column.last_stage"), numeric=True, better="low", droppable=5),
+        _metric_column("macro_f1", 4, say),
+        Column("peak_memory_bytes", say("column.peak_memory"), numeric=True, better="low", droppable=3),
+        Column("seeds_done", say("column.seeds"), numeric=True, droppable=2),
+        Column("note", say("column.note"), droppable=6),
     ]
     cells = [[_result_cell(column, row, results, say) for column in columns] for row in rows]
     group = [f"{row['model']}/{row['task']}" for row in rows]
     table = Table("results", _title(results, say), columns, cells, group=group).marked()
-    dropped = [] if any(row["stages"] > 1 for row in rows) else ["last_stage"]
-    dropped += [] if len(results["study"]["seeds"]) > 1 else ["seeds"]
-    table = table.without(dropped)
+    if not whole:
+        table = table.without(_idle_columns(results, say))
     return replace(table, explanations=_explanations(table, results, say), cautions=cautions(results, say))
+
+
+def _idle_columns(results: Results, say: Words) -> list[str]:
+    rows = results["techniques"]
+    noted = [_note(row, say) for row in rows if row["runs"]["missing"] < row["runs"]["asked"]]
+    needed = {
+        "model": several_models(results),
+        "last_stage_seconds": any(row["stages"] > 1 for row in rows),
+        "seeds_done": len(results["study"]["seeds"]) > 1,
+        "note": any(noted),
+    }
+    return [name for name, is_needed in needed.items() if not is_needed]
 
 
 def _metric_column(name: str, droppable: int, say: Words) -> Column:
@@ -59,6 +70,8 @@ def _metric_column(name: str, droppable: int, say: Words) -> Column:
 
 def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: Words) -> Cell:
     done = row["runs"]["done"] > 0
+    if column.name == "accuracy" and not done:
+        return Cell(say("cell.failed" if row["runs"]["failed"] else "cell.missing"))
     if column.name in METRICS:
         spread = row["metrics"][column.name]
         return Cell(mean_spread(spread["mean"], spread["sd"], say), spread["mean"], spread["sd"])
@@ -68,16 +81,16 @@ def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: 
         )
     if column.name == "technique":
         return Cell(row["technique"], row["technique"])
-    if column.name == "trained":
+    if column.name == "trained_parameters":
         trained = (row["parameters"] or {}).get("trained") if done else None
         return Cell(count(trained, say), trained)
-    if column.name in ("time", "last_stage"):
-        seconds = row["seconds_total"]["alone" if column.name == "time" else "last_stage"]
+    if column.name in ("seconds", "last_stage_seconds"):
+        seconds = row["seconds_total"]["alone" if column.name == "seconds" else "last_stage"]
         return Cell(duration(seconds, say), seconds)
-    if column.name == "peak_memory":
+    if column.name == "peak_memory_bytes":
         used = (row["peak_memory"] or {}).get("bytes")
         return Cell(size(used, say), used)
-    if column.name == "seeds":
+    if column.name == "seeds_done":
         return Cell(str(row["runs"]["done"]), row["runs"]["done"])
     note = _note(row, say)
     return Cell(note, note or None)
@@ -111,7 +124,7 @@ def cautions(results: Results, say: Words = WORDS) -> list[str]:
 def _explanations(table: Table, results: Results, say: Words) -> list[str]:
     captions = [say("table.time")]
     if any(cell.best for row in table.rows for cell in row):
-        captions.insert(0, say("table.best", mark=MARK))
+        captions.insert(0, say("table.best"))
     if len(results["study"]["seeds"]) > 1:
         captions.append(say("table.spread"))
     return captions

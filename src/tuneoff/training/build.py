@@ -103,6 +103,15 @@ def apply_technique(technique: Technique, classifier: TextClassifier, seed: int)
     return trainable(classifier)
 
 
+def trains_head_alone(technique: Technique, model: ResolvedModel, n_classes: int) -> bool:
+    """Return whether vectors computed once are all that a technique needs: it trains our head and nothing below."""
+    meta = build_meta(model, n_classes)
+    if meta.head is None or meta.depends_on_batch:
+        return False
+    technique.apply(meta)
+    return trainable(meta).keys() <= meta.head_parameters().keys()
+
+
 def count_parameters(classifier: TextClassifier) -> dict[str, int]:
     """Return trained and total parameters of a classifier that a technique was applied to.
 

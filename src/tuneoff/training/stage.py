@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tuneoff.models.classifier import TextClassifier, build_meta
+from tuneoff.models.classifier import TextClassifier
 from tuneoff.plan import PlannedStage
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
 from tuneoff.techniques.base import Technique
@@ -20,7 +20,7 @@ from tuneoff.training.build import (
     build_head_only,
     count_parameters,
     make_technique,
-    trainable,
+    trains_head_alone,
 )
 from tuneoff.training.checkpoint import Checkpointer, restore
 from tuneoff.training.device import autocast
@@ -86,21 +86,12 @@ class _Ready:
     seconds_alone: Mapping[str, float]
 
 
-def trains_head_alone(technique: Technique, place: Workplace) -> bool:
-    """Return whether vectors computed once are all that a technique needs: it trains our head and nothing below."""
-    meta = build_meta(place.model, len(place.data.classes))
-    if meta.head is None or meta.depends_on_batch:
-        return False
-    technique.apply(meta)
-    return trainable(meta).keys() <= meta.head_parameters().keys()
-
-
 def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor]) -> _Ready:
     technique = make_technique(stage.spec)
     seeds = _seeds(stage)
     device = place.accelerator.device
     inputs: Inputs
-    if trains_head_alone(technique, place):
+    if trains_head_alone(technique, place.model, len(place.data.classes)):
         features = place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
         classifier = build_head_only(place.model, place.data.classes, ancestors, device, seeds["init"])

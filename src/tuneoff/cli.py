@@ -1,0 +1,191 @@
+"""The commands. Each is short: heavy imports wait until a command needs them."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from tuneoff.errors import TuneoffError
+
+BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    name="tuneoff",
+    help="Fine-tuning, face to face: train a model in several ways under one protocol, and see what the data "
+    "supports.\n\nStart with `tuneoff run demo`, or write a study of your own with `tuneoff init`.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="ID_OR_DIR", help="Another model than the study's.")
+]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="DIR", help="Folder with a built-in task's own files.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/<study> if left out.")
+]
+SeedsOption = Annotated[int | None, typer.Option("--seeds", metavar="N", min=1, help="Seeds 0 to N-1.")]
+StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Optimizer steps of each stage.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="First N rows of each split.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change anything: --set protocol.batch_size=32. Repeatable."),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory, such as runs/demo.")]
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    model: ModelOption = None,
+    data: DataOption = None,
+    out: OutOption = None,
+    seeds: SeedsOption = None,
+    steps: StepsOption = None,
+    limit: LimitOption = None,
+    changes: SetOption = None,
+) -> None:
+    """Train what is missing of a study, then write its table and report.
+
+    Running the same command again computes only what is missing; after an interruption it goes on where it was.
+
+    Exit status: 0 all done, 1 some runs failed, 2 bad input, 130 interrupted.
+    """
+    from tuneoff.reading import read_study
+
+    options = {"model": model, "data": data, "seeds": seeds, "steps": steps, "limit": limit}
+    with _plain_errors():
+        read = read_study(study, settings=changes or [], overrides=options)
+        from tuneoff.commands.run import run_command
+
+        status = run_command(read, out or Path("runs") / read.study.name)
+    raise typer.Exit(status)
+
+
+@app.command()
+def plan(
+    study: StudyArgument,
+    model: ModelOption = None,
+    data: DataOption = None,
+    out: OutOption = None,
+    seeds: SeedsOption = None,
+    steps: StepsOption = None,
+    limit: LimitOption = None,
+    changes: SetOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Show what a study would compute: stages, what is shared or done, parameters, tokens, memory, disk.
+
+    Needs no weights: a model's config.json is enough. What cannot be known without data or a tokenizer that are not
+    there is shown as unknown.
+    """
+    from tuneoff.reading import read_study
+
+    options = {"model": model, "data": data, "seeds": seeds, "steps": steps, "limit": limit}
+    with _plain_errors():
+        read = read_study(study, settings=changes or [], overrides=options)
+        from tuneoff.commands.plan import plan_command
+
+        plan_command(read, out or Path("runs") / read.study.name, as_json=json)
+
+
+@app.command()
+def report(directory: RunArgument) -> None:
+    """Write results.json, report.html, figures and tables again, from what is in a run directory."""
+    with _plain_errors():
+        from tuneoff.commands.report import report_command
+
+        report_command(directory)
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("study.yaml"),
+    model: Annotated[str | None, typer.Option("--model", metavar="ID_OR_DIR", help="The model to study.")] = None,
+    train: Annotated[str | None, typer.Option("--train", metavar="FILE", help="Your labelled data.")] = None,
+    test: Annotated[str | None, typer.Option("--test", metavar="FILE", help="Data to report on.")] = None,
+) -> None:
+    """Write a short, commented study file to start from; columns are guessed from --train."""
+    with _plain_errors():
+        from tuneoff.starter import write_starter
+
+        write_starter(file, model=model, train=train, test=test)
+    typer.echo(f"{file} written; look at it, then: tuneoff plan {file}")
+
+
+@app.command()
+def studies() -> None:
+    """List the studies that come with tuneoff."""
+    from tuneoff.reading import shipped_studies
+
+    for name, title in shipped_studies().items():
+        typer.echo(f"{name:12} {title}")
+
+
+@app.command()
+def techniques() -> None:
+    """List the ways of fine-tuning, with the settings that a study can change."""
+    from tuneoff.techniques import get, names
+
+    for name in names():
+        technique = get(name)
+        typer.echo(f"{name:14} {technique.summary}")
+        for field, info in technique.settings_class.model_fields.items():
+            default = "the protocol's" if info.default is None and field != "target_modules" else info.default
+            typer.echo(f"    {field}: {info.description} Default: {default}")
+    typer.echo("Join names with '+' to train one after the other: linear-probe+lora")
+
+
+@app.command()
+def clean() -> None:
+    """Empty tuneoff's caches (vectors of frozen models). Run directories are not touched."""
+    with _plain_errors():
+        from tuneoff.commands.clean import clean_command
+
+        clean_command()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("tuneoff"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a command; typer shows the app's own help."""
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Print the user's mistakes as one message without a traceback, and leave with the documented status."""
+    try:
+        yield
+    except TuneoffError as error:
+        _leave(f"error: {error}", BAD_INPUT)
+    except KeyboardInterrupt:
+        _leave("interrupted; run the same command again to go on", INTERRUPTED)
+
+
+def _leave(message: str, status: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(status)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; `arguments` are sys.argv's if left out."""
+    return app(sys.argv[1:] if arguments is None else arguments)

@@ -1,0 +1,193 @@
+"""`tuneoff plan`: what a study would compute, as far as it can be known from what is there."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tuneoff.errors import DataError
+from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
+from tuneoff.models.resolve import ResolvedModel, resolve_model
+from tuneoff.models.text import load_tokenizer, tokenize
+from tuneoff.plan import Plan, PlannedStage, Question, make_plan
+from tuneoff.reading import ReadStudy
+from tuneoff.report.formats import count, size
+from tuneoff.store import Store
+from tuneoff.tasks import known_labels, load_task, task_name
+from tuneoff.tasks.data_set import TaskData
+from tuneoff.training.device import choose_device, choose_precision
+
+UNKNOWN = "unknown"
+
+
+def plan_command(read: ReadStudy, out: Path, *, as_json: bool) -> None:
+    """Print the plan of a study; needs a model's config.json, and uses data and tokenizer if they are there."""
+    described = describe_plan(read, out)
+    if as_json:
+        print(json.dumps(described, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for table in _tables(described):
+        console.print(table)
+    for note in described["notes"]:
+        console.print(note, markup=False)
+
+
+def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
+    """Return a study's plan as JSON values; what cannot be known is None, and `notes` says why."""
+    study, notes = read.study, []
+    device = choose_device(study.protocol)
+    precision = choose_precision(study.protocol, device)
+    data: TaskData | None = None
+    try:
+        data = load_task(study.task, need_dev=study.protocol.eval_on == "dev", base=read.base)
+    except DataError as error:
+        notes.append(f"rows and tokens are unknown, the data could not be read: {error}")
+    classes = data.classes if data else known_labels(study.task)
+    models: dict[str, ResolvedModel] = {}
+    questions = []
+    for spec in study.models:
+        model = resolve_model(spec, need_weights=False)
+        models[model.name] = model
+        questions.append(Question(model, task_name(study.task), data, precision))
+        if model.fingerprint is None:
+            notes.append(f"{model.name}: its weights are not here, so what is done already cannot be told")
+    plan = make_plan(study, questions, Store(out))
+    work = {name: _work_of(model, data, plan, notes) for name, model in models.items()}
+    costs = _costs(plan, models, len(classes) if classes else None)
+    if not classes:
+        notes.append("the classes are unknown without the data, so parameters are not counted")
+    stages = [_stage(stage, costs.get(_kind(stage)), work[stage.address.model], data) for stage in plan.stages]
+    return {
+        "study": study.name,
+        "out": out.as_posix(),
+        "device": device.type,
+        "precision": precision,
+        "stages": stages,
+        "techniques": [_technique(one.name, plan, costs) for one in plan.techniques],
+        "disk_bytes": _disk(plan, costs),
+        "notes": notes,
+    }
+
+
+def _kind(stage: PlannedStage) -> tuple[str, str]:
+    return stage.address.model, stage.address.chain
+
+
+def _costs(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: int | None) -> dict[tuple[str, str], Cost]:
+    if n_classes is None:
+        return {}
+    micro_tokens = plan.study.protocol.micro_tokens
+    found: dict[tuple[str, str], Cost] = {}
+    for stage in plan.stages:
+        if _kind(stage) not in found:
+            found[_kind(stage)] = estimate_cost(stage, models[stage.address.model], n_classes, micro_tokens)
+    return found
+
+
+def _work_of(model: ResolvedModel, data: TaskData | None, plan: Plan, notes: list[str]) -> "dict[bool, Work] | None":
+    """Return the work of a stage that trains the head alone (True) or more (False); None if it cannot be known."""
+    if data is None:
+        return None
+    if model.tokenizer_fingerprint is None:
+        notes.append(f"{model.name}: tokens are unknown, its tokenizer is not here")
+        return None
+    tokenizer = load_tokenizer(model)
+    labelled = {name: split for name, split in data.splits.items() if split.labels is not None}
+    ids = {name: tokenize(model, tokenizer, split.texts).ids for name, split in labelled.items()}
+    lengths = {name: sum(map(len, rows)) / len(rows) for name, rows in ids.items()}
+    rows = {name: len(found) for name, found in ids.items()}
+    batch = plan.study.protocol.batch_size
+    return {alone: estimate_work(alone, lengths, rows, batch) for alone in (True, False)}
+
+
+def _stage(
+    stage: PlannedStage, cost: Cost | None, work: "dict[bool, Work] | None", data: TaskData | None
+) -> dict[str, Any]:
+    budget = asdict(stage.budget) if stage.budget else None
+    tokens = None
+    if work and cost and stage.budget:
+        tokens = round(work[cost.head_alone].total(stage))
+    return {
+        "model": stage.address.model,
+        "task": stage.address.task,
+        "chain": stage.address.chain,
+        "seed": stage.address.seed,
+        "parent": stage.parent.chain if stage.parent else None,
+        "needed_by": list(stage.needed_by),
+        "state": stage.reason.state,
+        "reason": stage.reason.detail or None,
+        "budget": budget,
+        "train_rows": len(data.splits["train"]) if data else None,
+        "optimization": asdict(stage.optimization),
+        "settings": stage.spec.settings.keyed_values(),
+        "token_passes": tokens,
+        "peak_memory_bytes": cost.memory if cost else None,
+        "key": stage.key,
+    }
+
+
+def _technique(name: str, plan: Plan, costs: Mapping[tuple[str, str], Cost]) -> dict[str, Any]:
+    stages = [stage for stage in plan.stages if stage.address.chain == name]
+    by_model = {stage.address.model: costs.get(_kind(stage)) for stage in stages}
+    counts = {model: dict(cost.parameters) if cost else None for model, cost in by_model.items()}
+    return {"name": name, "parameters": counts}
+
+
+def _disk(plan: Plan, costs: Mapping[tuple[str, str], Cost]) -> int | None:
+    """Return the bytes of weights that the whole study will keep."""
+    if not costs:
+        return None
+    keep, last = plan.study.protocol.keep_weights, plan.study.protocol.seed_list[-1]
+    kept = [one for one in plan.stages if keep == "all" or (keep == "last-seed" and one.address.seed == last)]
+    return sum(costs[_kind(stage)].disk for stage in kept)
+
+
+def _tables(plan: Mapping[str, Any]) -> list[Table]:
+    techniques = Table(title=f"{plan['study']}: techniques", title_justify="left")
+    for column in ("technique", "model", "trained", "total", "total as peft counts"):
+        techniques.add_column(column, justify="left" if column in ("technique", "model") else "right")
+    for one in plan["techniques"]:
+        for model, counts in one["parameters"].items():
+            counts = counts or {}
+            numbers = [_known(count, counts.get(part)) for part in ("trained", "total")]
+            peft = f"{counts['total_peft']:,}" if "total_peft" in counts else ""
+            techniques.add_row(one["name"], model, *numbers, peft)
+    stages = Table(title="stages, each computed once a seed", title_justify="left")
+    for column in ("stage", "seeds", "steps", "token passes", "peak memory", "serves", "state"):
+        stages.add_column(column, justify="left" if column in ("stage", "serves", "state") else "right")
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for stage in plan["stages"]:
+        groups.setdefault((stage["model"], stage["chain"]), []).append(stage)
+    for (_, chain), group in groups.items():
+        first = group[0]
+        steps = str(first["budget"]["steps"]) if first["budget"] else UNKNOWN
+        stages.add_row(
+            chain,
+            str(len(group)),
+            steps,
+            _known(count, first["token_passes"]),
+            _known(size, first["peak_memory_bytes"]),
+            ", ".join(first["needed_by"]),
+            _states(group),
+        )
+    stages.caption = f"on {plan['device']} in {plan['precision']}; weights kept: {_known(size, plan['disk_bytes'])}"
+    return [techniques, stages]
+
+
+def _known(form: Any, value: Any) -> str:
+    return UNKNOWN if value is None else str(form(value))
+
+
+def _states(group: list[dict[str, Any]]) -> str:
+    """Return how many seeds of a stage are in which state, with the first reason given."""
+    counts: dict[str, int] = {}
+    for stage in group:
+        counts[stage["state"]] = counts.get(stage["state"], 0) + 1
+    told = ", ".join(f"{number} {state}" if len(group) > 1 else state for state, number in counts.items())
+    reasons = [stage["reason"] for stage in group if stage["reason"]]
+    return f"{told} ({reasons[0]})" if reasons else told

@@ -1,0 +1,17 @@
+"""`tuneoff report`: from a run directory to tables and figures, without torch."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from tuneoff.evidence.results import read_results
+from tuneoff.report import terminal_table, write_report
+from tuneoff.store import Store
+
+
+def report_command(directory: Path) -> None:
+    """Write a run directory's results and report, show the table, and say where the page is."""
+    store = Store.existing(directory)
+    page = write_report(store)
+    Console().print(terminal_table(read_results(store)))
+    Console(stderr=True, highlight=False).print(f"report: {page}")

@@ -1,0 +1,62 @@
+"""`tuneoff run`: compute what is missing, show the table, say where the report is."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from tuneoff.evidence.results import read_results
+from tuneoff.progress import Reporter
+from tuneoff.reading import ReadStudy
+from tuneoff.report import REPORT, terminal_table
+from tuneoff.running import run_study
+from tuneoff.training.state import Interrupted
+
+
+class StopRequest:
+    """Remembers that the user pressed Ctrl-C; the second time it is not waited for."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Return whether the user asked to stop."""
+        return self.asked
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self.console.print("stopping after this step, to keep what is done (press Ctrl-C again to leave at once)")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Turn Ctrl-C into a request while inside; the handler before is put back."""
+        before = signal.signal(signal.SIGINT, self._on_signal)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def run_command(read: ReadStudy, out: Path) -> int:
+    """Run a study with progress on the error stream and the table on the output; returns the exit status."""
+    console = Console(stderr=True, highlight=False)
+    stop = StopRequest(console)
+    reporter = Reporter(console, stop)
+    try:
+        with stop.listening():
+            store = run_study(read, out, reporter)
+    except Interrupted:
+        console.print(f"interrupted; what is done is in {out}. To go on, run the same command again.")
+        return 130
+    finally:
+        reporter.close()
+    results = read_results(store)
+    Console().print(terminal_table(results))
+    console.print(f"report: {out / REPORT}")
+    return 1 if any(one["status"] == "failed" for one in results["runs"]) else 0

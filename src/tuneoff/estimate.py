@@ -1,0 +1,76 @@
+"""What a stage will cost, before it runs: parameters, tokens, memory and disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tuneoff.models.classifier import TextClassifier, build_meta
+from tuneoff.models.resolve import ResolvedModel
+from tuneoff.plan import PlannedStage
+from tuneoff.training.build import count_parameters, make_technique, trains_head_alone
+
+FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
+BYTES = 4  # of a number in fp32
+ADAM_NUMBERS = 3  # gradient and two moments, beside the weight itself
+WITHOUT_MODEL = 500 << 20  # a process that has imported torch and transformers, in bytes: measured 480 MiB
+HIDDEN_KEPT = 16  # numbers of hidden size that a transformer layer keeps a token for its backward pass
+INNER_KEPT = 3  # and of the inner size of its feed-forward part
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens that a stage passes through the model, counted as forward passes: an estimate to divide time by."""
+
+    before: float
+    per_step: float
+    per_evaluation: Mapping[str, float]
+
+    def total(self, stage: PlannedStage) -> float:
+        """Return the work of a whole stage; its budget must be known."""
+        assert stage.budget is not None
+        budget = stage.budget
+        evaluations = len({*range(0, budget.steps, budget.eval_every), budget.steps})
+        watched = self.per_evaluation.get(budget.eval_on, 0.0) * evaluations
+        last = 0.0 if budget.eval_on == "test" else self.per_evaluation.get("test", 0.0)
+        return self.before + self.per_step * budget.steps + watched + last
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage takes: parameters (trained, total, perhaps total_peft), bytes of memory (peak) and of disk."""
+
+    parameters: Mapping[str, int]
+    head_alone: bool
+    memory: int
+    disk: int
+
+
+def estimate_cost(stage: PlannedStage, model: ResolvedModel, n_classes: int, micro_tokens: int) -> Cost:
+    """Return a stage's cost from the model's shapes alone, built on the meta device."""
+    technique = make_technique(stage.spec)
+    alone = trains_head_alone(technique, model, n_classes)
+    meta = build_meta(model, n_classes)
+    technique.apply(meta)
+    counts = count_parameters(meta)
+    memory = WITHOUT_MODEL + BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
+    if not alone:
+        memory += BYTES * micro_tokens * _kept_per_token(meta)
+    return Cost(counts, alone, memory, BYTES * counts["trained"])
+
+
+def _kept_per_token(meta: TextClassifier) -> int:
+    """Return how many numbers a backward pass needs of each token, from the shapes of the layers."""
+    config = meta.backbone.config
+    config = getattr(config, "get_text_config", lambda: config)()
+    hidden = int(getattr(config, "hidden_size", 0))
+    inner = int(getattr(config, "intermediate_size", None) or 4 * hidden)
+    layers = int(getattr(config, "num_hidden_layers", 1))
+    return layers * (HIDDEN_KEPT * hidden + INNER_KEPT * inner)
+
+
+def estimate_work(head_alone: bool, lengths: Mapping[str, float], rows: Mapping[str, int], batch_size: int) -> Work:
+    """Return a stage's work from the mean length (tokens) and the number of rows of each split."""
+    tokens = {split: lengths[split] * rows[split] for split in rows}
+    if head_alone:
+        return Work(sum(tokens.values()), 0.0, {})
+    per_step = FORWARD_AND_BACKWARD * min(batch_size, rows["train"]) * lengths["train"]
+    return Work(0.0, per_step, {split: count for split, count in tokens.items() if split != "train"})

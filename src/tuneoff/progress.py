@@ -1,0 +1,134 @@
+"""Telling a person what runs, how far it is and how long it will take."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from tuneoff.estimate import Work
+from tuneoff.executors.local import Observer
+from tuneoff.plan import Plan, PlannedStage
+from tuneoff.report.formats import duration
+from tuneoff.store import StageAddress, StageRecord
+
+LINE_EVERY = 30.0  # seconds between lines where there is no terminal to redraw
+
+
+class Reporter:
+    """Shows the study's progress: bars on a terminal, a line now and then elsewhere.
+
+    Time left is the work left over the work done a second so far; work is counted in tokens (see `estimate`).
+    """
+
+    def __init__(self, console: Console, stop: Callable[[], bool]) -> None:
+        self.console = console
+        self.stop = stop
+        self._started = self._last_line = time.monotonic()
+        self._done = 0.0
+        self._stage_done = 0.0
+        self._tokens = 0
+        self._stage_started = 0.0
+        self._work: Mapping[StageAddress, Work] = {}
+
+    def watch(self, plan: Plan, work: Mapping[StageAddress, Work]) -> Observer:
+        """Return the observer of a plan, given each stage's expected work."""
+        self._plan, self._work = plan, work
+        self._total = sum(work[stage.address].total(stage) for stage in plan.to_run)
+        done = len(plan.stages) - len(plan.to_run)
+        self._number = done
+        if done:
+            self.console.print(f"{done} of {len(plan.stages)} stages are done already")
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[told]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._study_bar = self._bars.add_task("study", total=max(self._total, 1.0), told="")
+        self._stage_bar = self._bars.add_task("", total=1.0, told="")
+        self._bars.start()
+        return Observer(self._began, self._event, self._ended, self._skipped, self.stop)
+
+    def close(self) -> None:
+        """Take the bars away."""
+        if hasattr(self, "_bars"):
+            self._bars.stop()
+
+    def announce(self, what: str) -> None:
+        """Say what is done between the stages."""
+        self.close()
+        self.console.print(f"[dim]{what} ...[/dim]")
+
+    def features(self, split: str, done: int, total: int) -> None:
+        """Show how far the vectors of a split are."""
+        if hasattr(self, "_bars"):
+            self._bars.update(self._stage_bar, completed=done, total=total, told=f"vectors of {split}")
+
+    def _began(self, stage: PlannedStage) -> None:
+        self._number += 1
+        self._stage_done, self._tokens, self._stage_started = 0.0, 0, time.monotonic()
+        self._bars.update(self._stage_bar, description=_title(stage), completed=0, total=self._stage_total(stage))
+        self._bars.update(self._stage_bar, told="preparing")
+        if not self.console.is_terminal:
+            self.console.print(f"[{self._number}/{len(self._plan.stages)}] {_title(stage)}")
+
+    def _stage_total(self, stage: PlannedStage) -> float:
+        return max(1.0, self._work[stage.address].total(stage))
+
+    def _event(self, stage: PlannedStage, row: Mapping[str, Any]) -> None:
+        work = self._work[stage.address]
+        if row["event"] == "train":
+            self._tokens += row["tokens"]
+            self._stage_done += work.per_step
+        else:
+            self._stage_done += work.per_evaluation.get(row["split"], 0.0)
+        if work.before and not self._stage_done:
+            self._stage_done = work.before
+        assert stage.budget is not None
+        share = row["stage_step"] / stage.budget.steps
+        left = self._left(self._total - self._done - self._stage_done)
+        speed = f" · {self._tokens / max(row['seconds'], 1e-9):,.0f} tokens/s" if self._tokens else ""
+        loss = f"{row['loss']:.3f}" if row["loss"] is not None else "not finite"
+        said = f"step {row['stage_step']}/{stage.budget.steps} · loss {loss}{speed}"
+        this = self._left(self._stage_total(stage) - self._stage_done)
+        self._bars.update(self._stage_bar, completed=share, total=1.0, told=f"{said} · {this} left" if this else said)
+        self._bars.update(
+            self._study_bar,
+            completed=self._done + self._stage_done,
+            told=f"stage {self._number} of {len(self._plan.stages)}" + (f" · {left} left" if left else ""),
+        )
+        self._line(f"    {said}" + (f" · study: {left} left" if left else ""))
+
+    def _left(self, work: float) -> str:
+        """Return the time that some work takes at the speed so far; empty until there is a speed."""
+        elapsed = time.monotonic() - self._started
+        done = self._done + self._stage_done
+        return duration(max(0.0, work) * elapsed / done) if done > 0 and elapsed > 2 else ""
+
+    def _line(self, text: str) -> None:
+        if self.console.is_terminal or time.monotonic() - self._last_line < LINE_EVERY:
+            return
+        self._last_line = time.monotonic()
+        self.console.print(text)
+
+    def _ended(self, stage: PlannedStage, record: StageRecord) -> None:
+        self._done += self._stage_total(stage)
+        self._stage_done = 0.0
+        took = duration(time.monotonic() - self._stage_started)
+        if record.status == "failed":
+            reason = (record.failure or {}).get("reason", "unknown reason")
+            self.console.print(f"  [red]failed[/red] {_title(stage)} after {took}: {reason}")
+        else:
+            self.console.print(f"  [green]done[/green]   {_title(stage)} in {took}")
+
+    def _skipped(self, stage: PlannedStage, why: str) -> None:
+        self._done += self._stage_total(stage)
+        self.console.print(f"  [yellow]skipped[/yellow] {_title(stage)}: {why}")
+
+
+def _title(stage: PlannedStage) -> str:
+    return f"{stage.address.chain}, seed {stage.address.seed}"

@@ -1,0 +1,63 @@
+"""The parts of a study as models."""
+
+import pytest
+from pydantic import ValidationError
+
+from tuneoff.study import MOST_SEEDS, ModelSpec, Protocol, TaskSpec, TechniqueSpec, slug
+
+
+def test_a_count_of_seeds_is_written_out_so_that_a_larger_one_keeps_what_is_done() -> None:
+    assert Protocol(seeds=3).seed_list == [0, 1, 2]
+    assert Protocol(seeds=5).seed_list[:3] == Protocol(seeds=3).seed_list
+    assert Protocol(seeds=[7, 3]).seed_list == [7, 3]
+    assert Protocol(seeds=3) == Protocol(seeds=[0, 1, 2])
+    assert Protocol() == Protocol(seeds=3)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, MOST_SEEDS + 1, [], [1, 1], [-1], "three", 1.5])
+def test_other_seeds_are_refused(seeds: object) -> None:
+    with pytest.raises(ValidationError):
+        Protocol(seeds=seeds)
+
+
+def test_steps_and_epochs_exclude_each_other() -> None:
+    with pytest.raises(ValidationError, match="not both"):
+        Protocol(steps=3, epochs=1)
+
+
+@pytest.mark.parametrize(("norm", "fits"), [("off", True), (0.5, True), (0, False), (-1, False), ("on", False)])
+def test_the_norm_of_gradients_is_positive_or_off(norm: object, fits: bool) -> None:
+    if fits:
+        assert Protocol(max_grad_norm=norm).max_grad_norm == norm
+    else:
+        with pytest.raises(ValidationError):
+            Protocol(max_grad_norm=norm)
+
+
+def test_one_text_column_may_be_given_without_a_list() -> None:
+    assert TaskSpec(text="review").text == ["review"]  # type: ignore[arg-type]  # as a study file has it
+    with pytest.raises(ValidationError):
+        TaskSpec(text=["a", "b", "c"])
+
+
+def test_an_entry_of_techniques_is_a_name_or_a_mapping_with_settings_beside_it() -> None:
+    plain = TechniqueSpec.model_validate("lora")
+    assert (plain.name, plain.use, plain.settings) == ("lora", "lora", {})
+    own = TechniqueSpec.model_validate({"name": "wide", "use": "lora", "rank": 32})
+    assert (own.name, own.use, own.settings) == ("wide", "lora", {"rank": 32})
+    assert TechniqueSpec.model_validate(own.model_dump()) == own
+
+
+@pytest.mark.parametrize("name", ["Lora", "a_b", "a--b", "-a", "a-", "", "a+", "ло"])
+def test_names_are_small_letters_digits_and_single_hyphens(name: str) -> None:
+    with pytest.raises(ValidationError):
+        TechniqueSpec(name=name, use="lora")
+    with pytest.raises(ValidationError):
+        ModelSpec(id="m", name=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("My Study_v2", "my-study-v2"), ("--a..b--", "a-b"), ("Étude", "etude"), ("Проба", ""), ("", "")]
+)
+def test_slug(text: str, name: str) -> None:
+    assert slug(text) == name
