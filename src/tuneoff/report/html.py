@@ -9,7 +9,7 @@ from typing import Any
 from tuneoff.report.charts import Figure
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
-from tuneoff.report.tables import model_label, results_table, several_models
+from tuneoff.report.tables import results_table
 from tuneoff.report.words import WORDS, Words
 
 TEMPLATE = "report.html.j2"
@@ -69,7 +69,6 @@ def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | No
         protocol=protocol_sentences(results, say),
         runs=runs_table(results, say),
         open_runs=len(results["runs"]) <= MOST_OPEN,
-        models={model["name"]: model_label(model) for model in results["models"]} if several_models(results) else {},
         tasks=results["tasks"],
         version=results["environment"].get("tuneoff") or say("value.unknown"),
     )

@@ -11,9 +11,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1, 1, 1), (1, 4))
 TRAINING, EVALUATION = "#56B4E9", "#D55E00"
 GREY = "#595959"
-WIDTH, HEIGHT = 430, 190
+WIDTH, HEIGHT = 350, 180
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-SUBTITLE_WIDTH = 80
+SUBTITLE_WIDTH = 66
 
 
 def technique_styles(techniques: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -54,7 +54,7 @@ def _config() -> Mapping[str, Any]:
         "legend": {
             "labelFontSize": 12,
             "titleFontSize": 12,
-            "labelLimit": 220,
+            "labelLimit": 170,
             "symbolLimit": 0,
             "symbolSize": 250,
             "symbolOpacity": 1,
@@ -65,12 +65,17 @@ def _config() -> Mapping[str, Any]:
 
 
 def svg_text(chart: "alt.TopLevelMixin") -> str:
-    """Return a chart as SVG, made without a network."""
+    """Return a chart as SVG, made without a network; the same chart gives the same text."""
     import io
+    import re
 
     file = io.StringIO()
     chart.save(file, format="svg")
-    return file.getvalue()
+    numbers: dict[str, str] = {}
+    # vega counts its clip paths over all charts of a process.
+    return re.sub(
+        r"\bclip\d+\b", lambda found: numbers.setdefault(found[0], f"clip{len(numbers) + 1}"), file.getvalue()
+    )
 
 
 def png_bytes(svg: str) -> bytes:
