@@ -1,1 +1,49 @@
-"""tuneoff: fine-tuning, face to face. Compare ways of fine-tuning a model on a task, fast and honestly."""
+"""tuneoff: fine-tuning, face to face. Compare ways of fine-tuning a model on a task, fast and honestly.
+
+>>> import tuneoff
+>>> result = tuneoff.run(model="intfloat/multilingual-e5-small", task="mini_rte")  # doctest: +SKIP
+>>> result.table()  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuneoff.api import Result, load, run
+    from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
+    from tuneoff.study import Study
+
+_HOMES = {
+    "DataError": "tuneoff.errors",
+    "ModelError": "tuneoff.errors",
+    "Result": "tuneoff.api",
+    "StoreError": "tuneoff.errors",
+    "Study": "tuneoff.study",
+    "StudyError": "tuneoff.errors",
+    "TuneoffError": "tuneoff.errors",
+    "load": "tuneoff.api",
+    "run": "tuneoff.api",
+}
+
+__all__ = [
+    "DataError",
+    "ModelError",
+    "Result",
+    "StoreError",
+    "Study",
+    "StudyError",
+    "TuneoffError",
+    "load",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing tuneoff costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tuneoff' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

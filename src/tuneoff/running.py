@@ -86,7 +86,7 @@ def run_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     with store.lock():
         prepared = prepare(read, listener)
         plan = make_plan(read.study, prepared.questions, store)
-        store.create(resolved_yaml(read.study), describe_environment(read.base))
+        store.create(resolved_yaml(_with_model_names(prepared)), describe_environment(read.base))
         describe(prepared, store)
         if plan.to_run:
             run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
@@ -109,6 +109,14 @@ def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
         rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}
         found[stage.address] = estimate_work(alone[kind], lengths, rows, plan.study.protocol.batch_size)
     return found
+
+
+def _with_model_names(prepared: Prepared) -> "Study":
+    """Return the study with the names that its models' folders have."""
+    study = prepared.read.study
+    named = zip(study.models, prepared.questions, strict=True)
+    models = [spec.model_copy(update={"name": question.model.name}) for spec, question in named]
+    return study.model_copy(update={"models": models})
 
 
 def describe(prepared: Prepared, store: Store) -> None:

@@ -1,5 +1,6 @@
 """Where a model's files are: a folder, or the hub's copy of them in the cache."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ def locate(spec: ModelSpec, *, need_weights: bool) -> Location:
     if folder.is_dir():
         if spec.revision is not None:
             raise ModelError(f"model '{spec.id}' is a folder, and `revision` is for hub ids: leave it out.")
-        return Location(folder.resolve().name, folder.resolve(), None)
+        # A link keeps the name that the user gave it; '.' and '..' have the names of what they stand for.
+        return Location(os.path.normpath(folder.absolute()).rsplit(os.sep, 1)[-1], folder.resolve(), None)
     if folder.exists():
         raise ModelError(f"model '{spec.id}' is a file: give the folder that holds config.json.")
     if not _HUB_ID.fullmatch(spec.id) or spec.id.startswith("."):

@@ -126,7 +126,7 @@ ENGLISH: Mapping[str, str] = {
     "chart.stage": "{stage} begins",
     "caption.technique": "Thin: batches of the training; thick: the whole {split} split.",
     "caption.curves": "Loss and accuracy on the {split} split.",
-    "caption.preparation": "Time includes loading and preparation; a shared stage counts in full.",
+    "caption.preparation": "Time includes preparation; a shared stage counts in full.",
     "caption.points": "Accuracy on test after the last step.",
     "caption.points_seeds": "Large points: means over seeds; small points: seeds.",
     "caption.seeds": "Light lines: seeds; full lines: their mean.",

@@ -1,6 +1,8 @@
 """From the techniques that a study names to the stages that they are made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -44,12 +46,14 @@ def _stages(spec: TechniqueSpec, own: dict[str, TechniqueSpec], seen: frozenset[
     if spec.name in seen:
         raise StudyError(f"technique '{spec.name}' is made of itself; give it a name of its own and another `use`")
     seen = seen | {spec.name}
+    if spec.use in own and spec.use != spec.name:
+        base = own[spec.use]
+        if base.name in seen:
+            raise StudyError(f"technique '{spec.name}' is made of itself; give it another `use`")
+        based = TechniqueSpec(name=spec.name, use=base.use, settings=_overlaid(base.settings, spec.settings))
+        return _stages(based, {name: one for name, one in own.items() if name != base.name}, frozenset())
     first, plus, last = spec.use.rpartition("+")
     if not plus:
-        if last in own and last != spec.name:
-            base = own[last]
-            merged = TechniqueSpec(name=spec.name, use=base.use, settings=base.settings | spec.settings)
-            return _stages(merged, {name: one for name, one in own.items() if name != last}, seen - {spec.name})
         return (StageSpec(spec.name, last, _settings(spec.name, last, spec.settings), None, 0),)
     before = _stages(own.get(first, TechniqueSpec(name=first, use=first)), own, seen)
     if reason := get(before[-1].technique).ends_a_chain:
@@ -58,8 +62,15 @@ def _stages(spec: TechniqueSpec, own: dict[str, TechniqueSpec], seen: frozenset[
     if len(alone) > 1:
         raise StudyError(f"technique '{spec.name}': '{last}' is itself composed, so it can only come first")
     given = own[last].settings if last in own else {}
-    settings = _settings(spec.name, alone[0].technique, given | spec.settings)
+    settings = _settings(spec.name, alone[0].technique, _overlaid(given, spec.settings))
     return (*before, StageSpec(spec.name, alone[0].technique, settings, before[-1].chain, len(before)))
+
+
+def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with others laid over them; a budget in steps takes the place of one in epochs, and back."""
+    budget = {"steps", "epochs"}
+    hidden = budget if budget & above.keys() else set()
+    return {name: value for name, value in below.items() if name not in hidden} | dict(above)
 
 
 def _settings(name: str, technique: str, values: dict[str, object]) -> StageSettings:

@@ -1,0 +1,129 @@
+"""tuneoff from Python: run a study, or load one from disk, and look at what came out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuneoff.evidence.results import build_results
+from tuneoff.store import Store
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+
+class Result:
+    """What came out of a study: shows itself as its table, and leads to figures, report and the run directory."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.results: dict[str, Any] = build_results(store)
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.store.root
+
+    @property
+    def notices(self) -> list[str]:
+        """What the numbers cannot show: one seed, curves watched on the reported split, runs that failed."""
+        return list(self.results["study"]["notices"])
+
+    def table(self) -> "pd.DataFrame":
+        """Return one row a run: model, task, technique, seed, status, metrics, parameters, seconds, peak memory."""
+        import pandas as pd
+
+        rows = []
+        for run in self.results["runs"]:
+            metrics, parameters = run["metrics"] or {}, run["parameters"] or {}
+            rows.append(
+                {
+                    **{key: run[key] for key in ("model", "task", "technique", "seed", "status")},
+                    **{name: metrics.get(name) for name in ("accuracy", "loss", "macro_f1")},
+                    "trained_parameters": parameters.get("trained"),
+                    "total_parameters": parameters.get("total"),
+                    "seconds": (run["seconds_total"] or {}).get("alone"),
+                    "peak_memory_bytes": (run["peak_memory"] or {}).get("bytes"),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def plot(self, kind: str = "steps") -> "alt.TopLevelMixin":
+        """Return a chart: `steps`, `seconds`, `time`, `parameters`, or a technique's name for its own curves.
+
+        Raises StoreError for a name that there is not.
+        """
+        from tuneoff.report import figure
+
+        return figure(self.results, self.store, kind)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, with figures and tables, and return the page; `path` gets a copy of the page."""
+        from tuneoff.files import write_text
+        from tuneoff.report import write_report
+
+        page = write_report(self.store)
+        if path is None:
+            return page
+        copy = Path(path)
+        write_text(copy, page.read_text(encoding="utf-8"))
+        return copy
+
+    def __repr__(self) -> str:
+        from tuneoff.report import markdown_table
+
+        return markdown_table(self.results)
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        from tuneoff.report import html_table
+
+        return html_table(self.results)
+
+
+def run(
+    model: str | Mapping[str, Any] | None = None,
+    task: str | Mapping[str, Any] | None = None,
+    techniques: Sequence[str | Mapping[str, Any]] | None = None,
+    *,
+    study: str | Path | Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    quiet: bool = False,
+    **protocol: Any,
+) -> Result:
+    """Compute what is missing of a study and return its result.
+
+    Give `model` and `task`, and perhaps `techniques`, as they would stand in a study file, and settings of the
+    protocol by name (`steps=50, seeds=3`); or `study`, a file, a shipped name or a mapping. The run directory is
+    `out`, by default runs/<study>. Raises TuneoffError for bad input, before any training.
+
+    >>> run("intfloat/multilingual-e5-small", {"name": "mini_rte"}, ["linear-probe"], steps=50)  # doctest: +SKIP
+    """
+    from rich.console import Console
+
+    from tuneoff.errors import StudyError
+    from tuneoff.progress import Reporter
+    from tuneoff.reading import ReadStudy, read_study, study_from_mapping
+    from tuneoff.running import run_study
+
+    if study is None:
+        given = {"model": model, "task": task, "techniques": techniques, "protocol": protocol or None}
+        mapping = {key: value for key, value in given.items() if value is not None}
+        read = ReadStudy(study_from_mapping(mapping, "tuneoff.run"), Path(), "tuneoff.run")
+    elif model is not None or task is not None or techniques is not None or protocol:
+        raise StudyError("tuneoff.run: give a whole study, or its parts (model, task, techniques, protocol), not both.")
+    elif isinstance(study, Mapping):
+        read = ReadStudy(study_from_mapping(study, "tuneoff.run"), Path(), "tuneoff.run")
+    else:
+        read = read_study(str(study))
+    reporter = Reporter(Console(stderr=True, quiet=quiet, highlight=False), stop=lambda: False)
+    try:
+        store = run_study(read, Path(out) if out is not None else Path("runs") / read.study.name, reporter)
+    finally:
+        reporter.close()
+    return Result(store)
+
+
+def load(path: str | Path) -> Result:
+    """Return the result of a run directory; needs no torch. Raises StoreError if the folder is none."""
+    return Result(Store.existing(Path(path)))

@@ -1,0 +1,62 @@
+import pytest
+
+from tuneoff.report.formats import count, duration, mean_spread, plain, short_duration, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "—"),
+        (0.0432, "0.043 s"),
+        (4.24, "4.2 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 00 s"),
+        (245, "4 min 05 s"),
+        (3599.7, "1 h 00 min 00 s"),
+        (22171, "6 h 09 min 31 s"),
+    ],
+)
+def test_durations_read_as_in_the_paper(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.5, "0.5 s"), (90, "1.5 min"), (7200, "2 h"), (100, "100 s")])
+def test_axis_times_use_their_largest_whole_unit(seconds, text):
+    assert short_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "—"), (999, "999 B"), (999_600, "1 MB"), (1_190_000_000, "1.19 GB"), (512_345_678, "512 MB")],
+)
+def test_sizes_have_three_digits(value, text):
+    assert size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "text"),
+    [
+        (None, None, "—"),
+        (0.43712, None, "0.437"),
+        (0.43712, 0.0, "0.437 ± 0.000"),
+        (0.43712, 0.0123, "0.437 ± 0.012"),
+        (0.43712, 0.123, "0.44 ± 0.12"),
+        (0.43712, 0.00012, "0.4371 ± 0.0001"),
+        (3.2, 1.7, "3.20 ± 1.70"),
+    ],
+)
+def test_decimals_follow_the_spread(mean, spread, text):
+    assert mean_spread(mean, spread) == text
+
+
+def test_values_of_descriptions_are_readable():
+    assert [plain(value) for value in (None, True, 595_779_584, 2e-6, ["a", 1], "x", [])] == [
+        "—",
+        "yes",
+        "595,779,584",
+        "2e-06",
+        "a, 1",
+        "x",
+        "none",
+    ]
+    assert count(0) == "0"

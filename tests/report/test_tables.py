@@ -1,0 +1,107 @@
+import pytest
+
+from tuneoff.evidence import build_results
+from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
+from tuneoff.report.tables import cautions, results_table
+
+
+def texts(table, name):
+    place = [column.name for column in table.columns].index(name)
+    return [row[place].text for row in table.rows]
+
+
+def names(table):
+    return [column.name for column in table.columns]
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory, made_up):
+    return build_results(made_up(seeds=3).write(tmp_path_factory.mktemp("five")))
+
+
+def test_the_columns_are_the_papers_in_its_order(five):
+    assert names(results_table(five))[:5] == ["technique", "accuracy", "loss", "trained_parameters", "seconds"]
+    assert texts(results_table(five), "technique") == [t["name"] for t in five["study"]["techniques"]]
+    assert texts(results_table(five), "trained_parameters")[0] == "21,000,000"
+
+
+def test_the_last_stages_time_and_the_seeds_have_columns_only_where_they_say_something(tmp_path, made_up, five):
+    assert {"last_stage_seconds", "seeds_done"} <= set(names(results_table(five)))
+    plain = build_results(made_up(techniques=("full", "lora")).write(tmp_path))
+    assert names(results_table(plain))[5:] == ["macro_f1", "peak_memory_bytes"]
+    assert names(results_table(plain, whole=True)) == names(results_table(five, whole=True))
+
+
+def test_cells_are_means_with_spread(five):
+    table = results_table(five)
+    row = five["techniques"][2]["metrics"]["accuracy"]
+    assert texts(table, "accuracy")[2] == f"{row['mean']:.3f} ± {row['sd']:.3f}"
+    assert table.records()[2]["accuracy_sd"] == row["sd"]
+
+
+def test_what_failed_or_is_missing_has_its_row_and_a_reason(tmp_path, made_up):
+    made = made_up(
+        seeds=2,
+        failed=(("full", 0), ("lora", 0), ("lora", 1)),
+        missing=(("linear-probe+full", 0), ("linear-probe+full", 1)),
+    )
+    table = results_table(build_results(made.write(tmp_path)))
+    notes = dict(zip(texts(table, "technique"), texts(table, "note"), strict=True))
+    assert notes == {
+        "full": "1 of 2 failed: loss is not finite (step 12)",
+        "linear-probe": "",
+        "lora": "failed: loss is not finite (step 12)",
+        "linear-probe+full": "not run yet",
+        "linear-probe+lora": "",
+    }
+    assert texts(table, "accuracy")[2:4] == ["failed", "not run yet"]
+    assert texts(table, "seeds_done") == ["1", "2", "0", "0", "2"]
+    assert texts(table, "trained_parameters")[2] == "—"
+
+
+def test_cautions_stand_under_the_table(five, tmp_path, made_up):
+    assert results_table(five).captions[-len(cautions(five)) :] == cautions(five)
+    one = build_results(made_up().write(tmp_path))
+    assert "One seed: differences between techniques cannot be told from chance between seeds." in cautions(one)
+
+
+def test_several_models_are_named_and_marked_apart(tmp_path, made_up):
+    results = build_results(made_up(models=("a", "b"), techniques=("full", "lora")).write(tmp_path))
+    table = results_table(results)
+    assert table.records()[0]["model"] == "a"
+    place = names(table).index("trained_parameters")
+    assert [row[place].best for row in table.rows] == [False, True, False, True]
+
+
+def test_model_and_trained_model_are_described(five):
+    rows = dict(zip(texts(model_table(five), "property"), texts(model_table(five), "small-e5"), strict=True))
+    assert (rows["hidden size"], rows["size of the weights"], rows["tied embeddings"]) == ("384", "470 MB", "yes")
+    trained = trained_table(five)
+    assert texts(trained, "share")[1] == "0.0145%"
+    assert texts(trained, "settings")[2] == "learning_rate 0.0001; schedule linear; rank 8; targets query, value"
+    assert "head of 1,152 parameters" in trained.captions[0]
+
+
+def test_data_are_described_by_split_without_making_up_what_is_unknown(five):
+    table = data_table(five)
+    assert texts(table, "split") == ["train", "test", "unlabelled"]
+    assert texts(table, "classes") == ["yes 20, no 20, may be 20"] * 2 + ["—"]
+    assert texts(table, "characters")[0] == "premise 91.2 (400); hypothesis 40.5 (120)"
+    assert texts(table, "cut") == ["1%", "1%", "—"]
+
+
+def test_hardware_and_origin_lead_to_machine_and_folder(five):
+    rows = {row[0].text: row[1].text for row in hardware_table(five).rows}
+    assert rows["commit"] == f"{'a' * 12} with changes" and rows["computed on"] == "a processor, fp32, threads: 2"
+    runs = runs_table(five)
+    assert texts(runs, "folder")[0] == "stages/small-e5/mini_rte/full/seed-0"
+    assert len(runs.rows) == 15 and len(texts(runs, "key")[0]) == 12
+
+
+def test_tables_of_a_study_of_which_nothing_is_known(tmp_path, made_up):
+    missing = tuple((name, 0) for name in ("full", "lora"))
+    results = build_results(made_up(techniques=("full", "lora"), missing=missing, described=False).write(tmp_path))
+    results["environment"] = {}
+    assert texts(results_table(results), "accuracy") == ["not run yet"] * 2
+    assert texts(trained_table(results), "trained") == ["—", "—"]
+    assert (data_table(results).rows, hardware_table(results).rows) == ([], [])
