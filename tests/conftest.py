@@ -1,13 +1,18 @@
-"""Tiny random models of each family with tiny tokenizers, saved as folders like real ones."""
+"""Tiny random models of each family with tiny tokenizers, saved as folders like real ones; and a study of one."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
+from tuneoff.executors.local import Observer
 from tuneoff.models.resolve import resolve_model
 from tuneoff.models.text import load_tokenizer
+from tuneoff.reading import ReadStudy, study_from_mapping
 from tuneoff.study import ModelSpec
 
 WORDS = [
@@ -131,3 +136,78 @@ def tiny_config():
 def tiny_tokenizer():
     """Return the function that makes a tokenizer: bert, roberta, end, start or plain."""
     return make_tokenizer
+
+
+def make_rows(count, seed):
+    """Rows whose label is told by one word: 'cat' or 'dog' in the hypothesis."""
+    words = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        label = number % 2
+        filler = [str(one) for one in words.choice(["the", "old", "man", "sat", "on", "mat", "ran", "far"], size=6)]
+        premise = " ".join(filler[: int(words.integers(1, 6))])
+        hypothesis = " ".join([*filler[:2], ("cat", "dog")[label]])
+        rows.append({"premise": premise, "hypothesis": hypothesis, "label": ("feline", "canine")[label]})
+    return rows
+
+
+@pytest.fixture
+def write_rows(tmp_path):
+    """Return a function that writes learnable rows to a JSON lines file and returns its path."""
+
+    def write(name, count, seed=0):
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in make_rows(count, seed)), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def study(model_folder, write_rows, tmp_path, monkeypatch):
+    """Return a function that reads a small study of a tiny model, with changes to its protocol."""
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
+
+    def read(techniques=("linear-probe",), family="bert", model=None, **protocol):
+        train = str(write_rows("train.jsonl", 41, seed=1))
+        test = str(write_rows("test.jsonl", 17, seed=2))
+        mapping = {
+            "name": "tiny",
+            "model": {"id": str(model_folder(family))} | (model or {}),
+            "task": {"train": train, "test": test, "text": ["premise", "hypothesis"], "label": "label"},
+            "techniques": list(techniques),
+            "protocol": {"steps": 6, "batch_size": 8, "eval_every": 3, "seeds": 1, "eval_on": "test", "threads": 1} | protocol,
+        }
+        return ReadStudy(study_from_mapping(mapping), tmp_path, "tests")
+
+    return read
+
+
+class Quiet:
+    """A listener that keeps what it hears; `stop_after` asks to stop after so many events."""
+
+    def __init__(self, stop_after=None):
+        self.heard = []
+        self.records = []
+        self.skipped = []
+        self.stop_after = stop_after
+
+    def watch(self, plan, work):
+        return Observer(
+            event=lambda stage, row: self.heard.append((stage.address.chain, dict(row))),
+            ended=lambda _, record: self.records.append(record),
+            skipped=lambda stage, why: self.skipped.append((stage.address.chain, why)),
+            stop=lambda: self.stop_after is not None and len(self.heard) >= self.stop_after,
+        )
+
+    def features(self, split, done, total):
+        pass
+
+    def announce(self, what):
+        pass
+
+
+@pytest.fixture
+def listener():
+    """Return the class of listeners that keep what they hear."""
+    return Quiet

@@ -9,6 +9,8 @@ import pandas as pd
 import yaml
 
 from tuneoff.store import StageAddress, StageRecord, Store
+from tuneoff.study import TaskSpec
+from tuneoff.tasks import task_name
 
 TRAINED = {"full": 21_000_000, "linear-probe": 3_072, "lora": 150_528}
 LEVEL = {"full": 0.35, "linear-probe": 0.28, "lora": 0.44, "linear-probe+full": 0.38, "linear-probe+lora": 0.41}
@@ -42,12 +44,12 @@ class Fabricated:
         for model in self.models:
             if self.described:
                 store.describe_model(model, {"name": model, "label": self.label, **MODEL})
-                store.describe_task(model, self.task["name"], self._task())
+                store.describe_task(model, self.task_folder, self._task())
             for seed in range(self.seeds):
                 chains = {chain for use, name in self._entries() for chain in (*use.split("+")[:1], name)}
                 for chain in sorted(chains, key=lambda name: name.count("+")):
                     if (chain, seed) not in self.missing:
-                        self._stage(store, StageAddress(model, self.task["name"], chain, seed))
+                        self._stage(store, StageAddress(model, self.task_folder, chain, seed))
         return store
 
     def _entries(self) -> list[tuple[str, str]]:
@@ -75,6 +77,11 @@ class Fabricated:
             },
         }
 
+    @property
+    def task_folder(self) -> str:
+        """The task's name in folders."""
+        return task_name(TaskSpec(**self.task))
+
     def _task(self) -> dict[str, Any]:
         labels = {name: self.examples // len(self.classes) for name in self.classes}
         split = {
@@ -87,7 +94,7 @@ class Fabricated:
             "tokens": {"mean": 33.1, "median": 30, "max": 512, "cut": 0.01},
         }
         return {
-            "name": self.task["name"],
+            "name": self.task_folder,
             "label": "mini_rte (phenomenon)",
             "source": "packaged with tuneoff",
             "classes": list(self.classes),

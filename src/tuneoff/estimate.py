@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuneoff.models.classifier import TextClassifier, build_meta
+from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.plan import PlannedStage
-from tuneoff.training.build import count_parameters, make_technique, trains_head_alone
+from tuneoff.training.build import count_parameters, make_technique, sketch, trains_head_alone
 
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
 BYTES = 4  # of a number in fp32
@@ -46,10 +46,8 @@ class Cost:
 
 def estimate_cost(stage: PlannedStage, model: ResolvedModel, n_classes: int, micro_tokens: int) -> Cost:
     """Return a stage's cost from the model's shapes alone, built on the meta device."""
-    technique = make_technique(stage.spec)
-    alone = trains_head_alone(technique, model, n_classes)
-    meta = build_meta(model, n_classes)
-    technique.apply(meta)
+    meta = sketch(make_technique(stage.spec), model, n_classes)
+    alone = trains_head_alone(meta)
     counts = count_parameters(meta)
     memory = WITHOUT_MODEL + BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
     if not alone:

@@ -19,7 +19,7 @@ from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
 from tuneoff.tasks import describe as describe_task
 from tuneoff.tasks import load_task, task_name
-from tuneoff.training.build import make_technique, trains_head_alone
+from tuneoff.training.build import make_technique, sketch, trains_head_alone
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator
 from tuneoff.training.workplace import Workplace
 
@@ -79,8 +79,17 @@ def run_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
 
     Raises TuneoffError for bad input, before any training, and Interrupted where the listener asked to stop.
     """
-    from tuneoff.reading import resolved_yaml
     from tuneoff.report import write_report
+
+    store = compute_study(read, out, listener)
+    listener.announce("writing results and report")
+    write_report(store)
+    return store
+
+
+def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
+    """Compute what is missing of a study, and no report; returns its run directory. Raises as `run_study` does."""
+    from tuneoff.reading import resolved_yaml
 
     store = Store(out)
     with store.lock():
@@ -90,8 +99,6 @@ def run_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
         describe(prepared, store)
         if plan.to_run:
             run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
-        listener.announce("writing results and report")
-        write_report(store)
     return store
 
 
@@ -103,8 +110,8 @@ def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
         place = prepared.places[stage.address.model, stage.address.task]
         kind = (stage.address.model, stage.address.chain)
         if kind not in alone:
-            technique = make_technique(stage.spec)
-            alone[kind] = trains_head_alone(technique, place.model, len(place.data.classes))
+            sketched = sketch(make_technique(stage.spec), place.model, len(place.data.classes))
+            alone[kind] = trains_head_alone(sketched)
         lengths = {split: mean_length(tokens) for split, tokens in place.tokens().items()}
         rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}
         found[stage.address] = estimate_work(alone[kind], lengths, rows, plan.study.protocol.batch_size)

@@ -94,7 +94,7 @@ def test_hardware_and_origin_lead_to_machine_and_folder(five):
     rows = {row[0].text: row[1].text for row in hardware_table(five).rows}
     assert rows["commit"] == f"{'a' * 12} with changes" and rows["computed on"] == "a processor, fp32, threads: 2"
     runs = runs_table(five)
-    assert texts(runs, "folder")[0] == "stages/small-e5/mini_rte/full/seed-0"
+    assert texts(runs, "folder")[0] == "stages/small-e5/mini-rte-ru-phenomenon/full/seed-0"
     assert len(runs.rows) == 15 and len(texts(runs, "key")[0]) == 12
 
 

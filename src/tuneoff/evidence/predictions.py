@@ -25,6 +25,7 @@ def last_evaluation(path: Path, split: str, expected_step: int | None) -> Evalua
     kept. Raises StoreError where the file cannot be read or its rows do not have the same number of logits.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     if not path.is_file():
@@ -44,8 +45,7 @@ def last_evaluation(path: Path, split: str, expected_step: int | None) -> Evalua
     last = steps.max()
     table = table.filter(pa.array(steps == last))
     logits = table["logits"].combine_chunks()
-    widths = np.diff(logits.offsets.to_numpy())
-    if len(np.unique(widths)) != 1:
+    if len(pc.unique(pc.list_value_length(logits))) != 1:
         raise StoreError(f"{path}: rows with different numbers of logits; delete its folder and run the study again")
     values = logits.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(table.num_rows, -1)
     return Evaluation(int(last), table["label"].to_numpy().astype(np.int64), values)

@@ -10,6 +10,8 @@ from tuneoff.evidence.runs import run_rows
 from tuneoff.evidence.summary import technique_rows
 from tuneoff.files import write_json
 from tuneoff.store import StageAddress, Store, read_json
+from tuneoff.study import TaskSpec
+from tuneoff.tasks import task_name
 
 SCHEMA_VERSION = 1
 RESULTS = "results.json"
@@ -92,7 +94,7 @@ def _model(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    name = str(asked.get("name") or "task")
+    name = task_name(TaskSpec.model_validate(asked))
     known: dict[str, Any] = dict.fromkeys(TASK_FIELDS)
     if (store.root / "stages" / model / name / "task.json").is_file():
         known |= store.task(model, name)

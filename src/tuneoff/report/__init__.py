@@ -79,6 +79,14 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     return markdown(results_table(results))
 
 
+def html_table(results: Mapping[str, Any]) -> str:
+    """Return the results' table as HTML, for notebooks."""
+    from tuneoff.report.html import table_html
+    from tuneoff.report.tables import results_table
+
+    return table_html(results_table(results))
+
+
 def figure(results: Mapping[str, Any], store: Store, kind: str) -> "alt.TopLevelMixin":
     """Return a figure as an altair chart: of a technique by its name, or `steps`, `seconds`, `time`, `parameters`.
 

@@ -1,10 +1,10 @@
 """Charts of histories: each technique's figure as in the paper, and all techniques over steps and over time."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tuneoff.report.curves import METRICS, loss_limit, seed_mean, thin
 from tuneoff.report.formats import short_duration
 from tuneoff.report.placing import padded, time_ticks
 from tuneoff.report.style import EVALUATION, GREY, HEIGHT, TRAINING, WIDTH, styled, technique_styles
@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-MOST_POINTS = 500
 MOST_MARKED = 30
 MOST_LIGHT = 6
 LOG_RATIO = 8.0
-METRICS = ("loss", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -27,40 +25,6 @@ class Drawing:
 
     chart: "alt.TopLevelMixin"
     captions: tuple[str, ...]
-
-
-def thin(frame: "pd.DataFrame", by: Sequence[str]) -> tuple["pd.DataFrame", int]:
-    """Return the rows, at most MOST_POINTS for each group, as means over bins of consecutive rows; and the bins' width.
-
-    All groups have the same width, that of the longest, so that a seed and the mean of seeds are equally smooth.
-    """
-    import pandas as pd
-
-    longest = int(frame.groupby(list(by)).size().max()) if len(frame) else 0
-    width = math.ceil(longest / MOST_POINTS)
-    if width <= 1:
-        return frame, 1
-    bins = frame.groupby(list(by)).cumcount() // width
-    means = frame.assign(bin=bins).groupby([*by, "bin"], as_index=False)[["step", "seconds", *METRICS]].mean()
-    return pd.DataFrame(means.drop(columns="bin")), width
-
-
-def seed_mean(frame: "pd.DataFrame", by: Sequence[str]) -> "pd.DataFrame":
-    """Return means over the seeds done, at the steps that all of a stage's seeds have; `by` includes the stage."""
-    done = frame[frame["done"]]
-    done = done.assign(seeds=done.groupby(list(by))["seed"].transform("nunique"))
-    groups = done.groupby([*by, "step"], as_index=False)
-    means = groups[["seconds", "seeds", *METRICS]].mean()
-    return means[groups.size()["size"] == means["seeds"]]
-
-
-def loss_limit(values: "pd.Series[float]") -> float | None:
-    """Return above which loss a chart is cut off, so that a divergence does not flatten the rest; None for no cut."""
-    known = values.dropna()
-    if known.empty:
-        return None
-    usual = float(known.quantile(0.9))
-    return 2 * usual if known.max() > 10 * usual > 0 else None
 
 
 def technique_drawing(frame: "pd.DataFrame", technique: str, place: str, split: str, say: Words) -> Drawing:

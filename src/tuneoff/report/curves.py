@@ -1,6 +1,7 @@
 """Histories of all runs as one frame, on one axis of steps and one of seconds over a technique's stages."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuneoff.store import StageAddress, Store
@@ -25,6 +26,8 @@ COLUMNS = {
     "accuracy": "float64",
 }
 StageRows = tuple[list[dict[str, Any]], bool, float, float]
+METRICS = ("loss", "accuracy")
+MOST_POINTS = 500
 PREPARATION = ("load", "tokenize", "features")
 
 
@@ -56,6 +59,40 @@ def load_curves(results: Mapping[str, Any], store: Store) -> "pd.DataFrame":
     if not frames:
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)].astype(COLUMNS)
+
+
+def thin(frame: "pd.DataFrame", by: Sequence[str]) -> tuple["pd.DataFrame", int]:
+    """Return the rows, at most MOST_POINTS for each group, as means over bins of consecutive rows; and the bins' width.
+
+    All groups have the same width, that of the longest, so that a seed and the mean of seeds are equally smooth.
+    """
+    import pandas as pd
+
+    longest = int(frame.groupby(list(by)).size().max()) if len(frame) else 0
+    width = math.ceil(longest / MOST_POINTS)
+    if width <= 1:
+        return frame, 1
+    bins = frame.groupby(list(by)).cumcount() // width
+    means = frame.assign(bin=bins).groupby([*by, "bin"], as_index=False)[["step", "seconds", *METRICS]].mean()
+    return pd.DataFrame(means.drop(columns="bin")), width
+
+
+def seed_mean(frame: "pd.DataFrame", by: Sequence[str]) -> "pd.DataFrame":
+    """Return means over the seeds done, at the steps that all of a stage's seeds have; `by` includes the stage."""
+    done = frame[frame["done"]]
+    done = done.assign(seeds=done.groupby(list(by))["seed"].transform("nunique"))
+    groups = done.groupby([*by, "step"], as_index=False)
+    means = groups[["seconds", "seeds", *METRICS]].mean()
+    return means[groups.size()["size"] == means["seeds"]]
+
+
+def loss_limit(values: "pd.Series[float]") -> float | None:
+    """Return above which loss a chart is cut off, so that a divergence does not flatten the rest; None for no cut."""
+    known = values.dropna()
+    if known.empty:
+        return None
+    usual = float(known.quantile(0.9))
+    return 2 * usual if known.max() > 10 * usual > 0 else None
 
 
 class _Stages:

@@ -4,15 +4,21 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from tuneoff.report.charts import Figure
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
+from tuneoff.report.table import Table
 from tuneoff.report.tables import results_table
 from tuneoff.report.words import WORDS, Words
 
-TEMPLATE = "report.html.j2"
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATE, TABLE_TEMPLATE = "report.html.j2", "table.html.j2"
 MOST_OPEN = 60
 
 
@@ -45,30 +51,46 @@ def _length(svg: str, name: str) -> int:
     return round(float(found[1])) if found else 0
 
 
-def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | None]], say: Words = WORDS) -> str:
-    """Return the report as HTML; `pictures` are the figures with their SVG. All texts from data are escaped."""
+def _environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("tuneoff.report", "")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    options: dict[str, Any] = {
+        "autoescape": True,
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+    }
+    return Environment(loader=PackageLoader("tuneoff.report", ""), **options)
+
+
+def table_html(table: Table) -> str:
+    """Return a table as HTML without a page around it, for notebooks; its sentences stand under it."""
+    cells = _environment().get_template(TABLE_TEMPLATE).module.cells(table)  # type: ignore[attr-defined]  # a macro
+    return str(cells + Markup("").join(Markup("<p><small>{}</small></p>").format(text) for text in table.captions))
+
+
+def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | None]], say: Words = WORDS) -> str:
+    """Return the report as HTML; `pictures` are the figures with their SVG. All texts from data are escaped."""
     embedded = [Picture.of(figure, svg, say) for figure, svg in pictures]
     study = results["study"]
     table = results_table(results, say)
-    return environment.get_template(TEMPLATE).render(
-        say=say,
-        results=results,
-        title=study["title"] or study["name"],
-        lead=lead(results, table, say),
-        table=table,
-        techniques=[picture for picture in embedded if picture.figure.technique],
-        together=[picture for picture in embedded if not picture.figure.technique],
-        setting=[model_table(results, say), trained_table(results, say), data_table(results, say)],
-        hardware=hardware_table(results, say),
-        protocol=protocol_sentences(results, say),
-        runs=runs_table(results, say),
-        open_runs=len(results["runs"]) <= MOST_OPEN,
-        tasks=results["tasks"],
-        version=results["environment"].get("tuneoff") or say("value.unknown"),
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            say=say,
+            results=results,
+            title=study["title"] or study["name"],
+            lead=lead(results, table, say),
+            table=table,
+            techniques=[picture for picture in embedded if picture.figure.technique],
+            together=[picture for picture in embedded if not picture.figure.technique],
+            setting=[model_table(results, say), trained_table(results, say), data_table(results, say)],
+            hardware=hardware_table(results, say),
+            protocol=protocol_sentences(results, say),
+            runs=runs_table(results, say),
+            open_runs=len(results["runs"]) <= MOST_OPEN,
+            tasks=results["tasks"],
+            version=results["environment"].get("tuneoff") or say("value.unknown"),
+        )
     )

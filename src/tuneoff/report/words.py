@@ -147,10 +147,8 @@ ENGLISH: Mapping[str, str] = {
     "html.together": "All techniques together",
     "html.setting": "Model and data",
     "html.protocol": "Protocol",
-    "html.origin": "Where it comes from",
     "html.notes": "Notes on the data",
     "html.cautions": "To keep in mind",
-    "html.examples": "Examples",
     "html.origin.text": "Each number is computed from the predictions in the folder given, under the run directory; "
     "the digests of the files and the whole keys are in results.json.",
     "html.chart": "Chart: {title}.",

@@ -103,13 +103,19 @@ def apply_technique(technique: Technique, classifier: TextClassifier, seed: int)
     return trainable(classifier)
 
 
-def trains_head_alone(technique: Technique, model: ResolvedModel, n_classes: int) -> bool:
-    """Return whether vectors computed once are all that a technique needs: it trains our head and nothing below."""
-    meta = build_meta(model, n_classes)
-    if meta.head is None or meta.depends_on_batch:
+def sketch(technique: Technique, model: ResolvedModel, n_classes: int) -> TextClassifier:
+    """Return a classifier without numbers, on the meta device, with a technique applied: for names and counts."""
+    classifier = build_meta(model, n_classes)
+    with torch.random.fork_rng():
+        technique.apply(classifier)
+    return classifier
+
+
+def trains_head_alone(classifier: TextClassifier) -> bool:
+    """Return whether vectors computed once are all that training needs: it trains our head and nothing below."""
+    if classifier.head is None or classifier.depends_on_batch:
         return False
-    technique.apply(meta)
-    return trainable(meta).keys() <= meta.head_parameters().keys()
+    return trainable(classifier).keys() <= classifier.head_parameters().keys()
 
 
 def count_parameters(classifier: TextClassifier) -> dict[str, int]:

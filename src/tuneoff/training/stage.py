@@ -20,6 +20,7 @@ from tuneoff.training.build import (
     build_head_only,
     count_parameters,
     make_technique,
+    sketch,
     trains_head_alone,
 )
 from tuneoff.training.checkpoint import Checkpointer, restore
@@ -91,7 +92,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
     seeds = _seeds(stage)
     device = place.accelerator.device
     inputs: Inputs
-    if trains_head_alone(technique, place.model, len(place.data.classes)):
+    if trains_head_alone(sketch(technique, place.model, len(place.data.classes))):
         features = place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
         classifier = build_head_only(place.model, place.data.classes, ancestors, device, seeds["init"])

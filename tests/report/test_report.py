@@ -1,0 +1,217 @@
+import base64
+import html.parser
+import json
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from tuneoff.errors import StoreError
+from tuneoff.evidence import build_results
+from tuneoff.report import figure, html_table, markdown_table, terminal_table, write_report
+from tuneoff.report.sentences import lead, protocol_sentences
+from tuneoff.report.tables import results_table
+from tuneoff.report.words import ENGLISH, Words
+
+SOURCE = Path(write_report.__code__.co_filename).parent
+VOID = {"meta", "img", "br", "link"}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects elements and text, and checks that elements close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory, made_up):
+    root = tmp_path_factory.mktemp("five")
+    store = made_up(failed=(("full", 0),)).write(root)
+    begun = time.perf_counter()
+    page = write_report(store)
+    assert time.perf_counter() - begun < 10
+    return store, page
+
+
+def test_all_files_are_written(five):
+    store, page = five
+    assert page == store.root / "report.html"
+    names = [
+        "full",
+        "linear-probe",
+        "lora",
+        "linear-probe+full",
+        "linear-probe+lora",
+        "steps",
+        "seconds",
+        "time",
+        "parameters",
+    ]
+    figures = {path.name for path in (store.root / "figures").iterdir()}
+    assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
+    assert {path.name for path in (store.root / "tables").iterdir()} == {"table.md", "table.csv", "table.tex"}
+    assert json.loads((store.root / "results.json").read_text(encoding="utf-8")) == build_results(store)
+
+
+def test_the_png_is_twice_the_svg(five):
+    svg = ElementTree.fromstring((five[0].root / "figures" / "steps.svg").read_text(encoding="utf-8"))
+    png = (five[0].root / "figures" / "steps.png").read_bytes()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    width = int.from_bytes(png[16:20], "big")
+    assert width == pytest.approx(2 * float(svg.get("width")), abs=2)
+
+
+def test_the_page_needs_nothing_from_outside(five):
+    text = five[1].read_text(encoding="utf-8")
+    page = Page(text)
+    assert not page.all("script") and not page.all("link") and "url(" not in text and "@import" not in text
+    assert page.all("meta")[1]["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert len(page.all("img")) == 9
+    for image in page.all("img"):
+        assert image["alt"].startswith("Chart: ")
+        kind, _, data = image["src"].partition(";base64,")
+        svg = ElementTree.fromstring(base64.b64decode(data))
+        assert kind == "data:image/svg+xml" and svg.tag.endswith("svg")
+        assert float(svg.get("width")) == pytest.approx(float(image["width"]), abs=1)
+    assert not [value for _, attributes in page.elements for key, value in attributes.items() if key.startswith("on")]
+    outside = re.sub(r'src="data:[^"]*"', "", text)
+    assert "http:" not in outside and "https:" not in outside
+
+
+def test_the_page_says_what_came_out_and_what_failed(five):
+    text = " ".join(Page(five[1].read_text(encoding="utf-8")).text)
+    assert (
+        "5 ways of fine-tuning small-e5 (made up) on mini_rte (phenomenon) were compared, with one seed each." in text
+    )
+    assert "failed: loss is not finite (step 12)" in text
+    assert "nothing may be chosen by looking at them" in text
+    for title in ("Results", "Model", "Trained model", "Data", "Protocol", "Hardware and versions"):
+        assert title in text
+    assert (
+        "stages/small-e5/mini-rte-ru-phenomenon/lora/seed-0" in text
+        and "3 premises stand in train and in test." in text
+    )
+
+
+def test_texts_from_data_are_escaped(tmp_path, made_up):
+    bad = "<script>alert('x')</script>&\"{{ 7 * 7 }}"
+    made = made_up(
+        techniques=("lora", "full"), title=bad, label=bad, classes=(bad, "no"), reason=bad, failed=(("lora", 0),)
+    )
+    text = write_report(made.write(tmp_path)).read_text(encoding="utf-8")
+    page = Page(text)
+    assert not page.all("script") and "49" not in re.sub(r'src="[^"]*"', "", text)
+    assert "".join(page.text).count("<script>alert('x')</script>") >= 5
+
+
+def test_a_report_made_again_is_the_same_and_old_figures_go(tmp_path, made_up):
+    store = made_up(techniques=("lora", "full")).write(tmp_path)
+    write_report(store)
+    paths = [path for path in tmp_path.rglob("*") if path.is_file() and "stages" not in path.parts]
+    before = {path: path.read_bytes() for path in paths}
+    write_report(store)
+    assert {path: path.read_bytes() for path in before} == before
+    made_up(techniques=("lora",)).write(tmp_path)
+    write_report(store)
+    assert not list((tmp_path / "figures").glob("full.*")) and (tmp_path / "figures" / "lora.svg").is_file()
+
+
+def test_a_report_of_nothing_says_so(tmp_path, made_up):
+    made = made_up(techniques=("lora",), missing=(("lora", 0),), described=False, title=None)
+    text = " ".join(Page(write_report(made.write(tmp_path)).read_text(encoding="utf-8")).text)
+    assert "No run is done yet." in text and "no history is stored" in text and "made-up" in text
+
+
+def test_neither_evidence_nor_report_imports_torch(tmp_path, made_up):
+    made_up(techniques=("linear-probe", "linear-probe+lora"), steps=4, eval_every=2).write(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from tuneoff.store import Store;"
+        "import tuneoff.report as r, tuneoff.evidence as e;"
+        "heavy = {'altair', 'pandas', 'sklearn', 'pyarrow', 'jinja2'};"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys();"
+        f"r.write_report(Store(Path({str(tmp_path)!r}))); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_one_dict_gives_the_terminal_and_the_markdown_table(five):
+    results = build_results(five[0])
+    assert terminal_table(results).table == results_table(results)
+    assert markdown_table(results) == (five[0].root / "tables" / "table.md").read_text(encoding="utf-8")
+
+
+def test_the_table_for_notebooks_is_whole_html_with_the_best_marked(five):
+    page = Page(html_table(build_results(five[0])))
+    assert len(page.all("tr")) == 6 and "3,072" in page.text and len(page.all("strong")) >= 5
+    assert page.all("small")
+
+
+def test_figures_for_notebooks_are_altair_charts(five, tmp_path, made_up):
+    store, _ = five
+    assert figure(build_results(store), store, "steps").to_dict()["title"]["text"] == "All techniques over steps"
+    empty = made_up(techniques=("lora",), missing=(("lora", 0),)).write(tmp_path)
+    with pytest.raises(StoreError, match="No evaluation is stored"):
+        figure(build_results(empty), empty, "steps")
+
+
+def test_the_lead_names_the_highest_mean_and_all_that_share_it(tmp_path, made_up):
+    results = build_results(made_up(techniques=("full", "lora", "linear-probe"), seeds=2).write(tmp_path))
+    for row, mean in zip(results["techniques"], (0.5001, 0.5003, 0.4), strict=True):
+        row["metrics"]["accuracy"] |= {"mean": mean, "sd": 0.02}
+    assert lead(results, results_table(results))[1] == (
+        "The highest mean accuracy on test is that of full and lora: 0.500 ± 0.020."
+    )
+
+
+def test_the_protocol_in_words_leaves_out_what_is_unknown(tmp_path, made_up):
+    results = build_results(made_up(seeds=2).write(tmp_path))
+    text = " ".join(protocol_sentences(results))
+    assert "trained for 40 optimizer steps of 24 examples" in text and "warm-up over 6% of the steps" in text
+    assert "full 0.0001, linear-probe 0.0001" in text and "Seeds: 0, 1." in text
+    results["study"]["protocol"] = {}
+    for row in results["techniques"]:
+        row["budget"] = row["settings"] = None
+    assert protocol_sentences(results) == [
+        "Reported metrics are those on test after the last step.",
+        protocol_sentences(results)[1],
+    ]
+
+
+def test_every_message_is_used_and_every_used_message_exists():
+    code = "".join(path.read_text(encoding="utf-8") for path in SOURCE.iterdir() if path.suffix in (".py", ".j2"))
+    words_py = (SOURCE / "words.py").read_text(encoding="utf-8")
+    code = code.replace(words_py, "")
+    used = set(re.findall(r'"((?:[a-z]+\.)+[a-zA-Z_.]+)"', code))
+    prefixes = set(re.findall(r'say\(f"([a-z_.]+)\{', code))
+    unused = [
+        name
+        for name in ENGLISH
+        if name not in used and f'"{name}"' not in code and not name.startswith(tuple(prefixes))
+    ]
+    assert unused == []
+    asked = set(re.findall(r'say\(\s*"([^"]+)"', code))
+    assert asked and asked <= ENGLISH.keys()
+    with pytest.raises(KeyError):
+        Words()("no.such.message")
