@@ -176,7 +176,8 @@ def study(model_folder, write_rows, tmp_path, monkeypatch):
             "model": {"id": str(model_folder(family))} | (model or {}),
             "task": {"train": train, "test": test, "text": ["premise", "hypothesis"], "label": "label"},
             "techniques": list(techniques),
-            "protocol": {"steps": 6, "batch_size": 8, "eval_every": 3, "seeds": 1, "eval_on": "test", "threads": 1} | protocol,
+            "protocol": {"steps": 6, "batch_size": 8, "eval_every": 3, "seeds": 1, "eval_on": "test", "threads": 1}
+            | protocol,
         }
         return ReadStudy(study_from_mapping(mapping), tmp_path, "tests")
 

@@ -27,7 +27,7 @@ class Result:
     @property
     def notices(self) -> list[str]:
         """What the numbers cannot show: one seed, curves watched on the reported split, runs that failed."""
-        return list(self.results["study"]["notices"])
+        return [notice["text"] for notice in self.results["study"]["notices"]]
 
     def table(self) -> "pd.DataFrame":
         """Return one row a run: model, task, technique, seed, status, metrics, parameters, seconds, peak memory."""

@@ -45,3 +45,17 @@ def test_labels_never_overlap_and_stay_inside(seed):
 
 def test_a_label_alone_stays_where_it_is():
     assert place_labels([Label("full", 20, 100)], 350, 300) == [Label("full", 20, 100)]
+
+
+def test_a_label_does_not_stand_on_another_point():
+    labels = [Label("linear-probe", 70, 100), Label("lora", 130, 100), Label("full", 300, 100)]
+    first, second, third = place_labels(labels, 350, 300)
+    assert abs(first.y - 100) >= LINE / 2 + 6  # above or below: on the left there is no room, on the right a point
+    assert (second.left, second.y) == (False, 100)
+    assert third.y == 100
+
+
+def test_labels_of_one_crowded_point_are_all_placed():
+    labels = [Label(f"lora-r{rank}", 175, 40) for rank in range(30)]
+    placed = place_labels(labels, 350, LINE * 31)
+    assert len({(label.left, label.y) for label in placed}) == 30

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tuneoff.errors import ModelError
 from tuneoff.models import backbones, text
-from tuneoff.models.pooling import pool
+from tuneoff.models.pooling import at_least_float32, pool
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.study import Pooling
 
@@ -64,10 +64,16 @@ class TextClassifier(nn.Module):
         """Return float32 logits [B, C] of token ids and attention mask [B, T], padded on either side."""
         if self.head is None:
             logits: Tensor = self.backbone(**self._inputs(input_ids, attention_mask)).logits
-            return logits.float()
-        vectors = self.vectors(input_ids, attention_mask)
+            return at_least_float32(logits)
+        return self.classify(self.vectors(input_ids, attention_mask))
+
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Return float32 logits [B, C] of pooled vectors [B, H]; ModelError for a native head."""
+        if self.head is None:
+            raise ModelError("`head: native` has no pooled vectors to take: use `head: linear`.")
         with torch.autocast(vectors.device.type, enabled=False):
-            return self.head(vectors)  # type: ignore[no-any-return]  # modules are untyped calls
+            logits: Tensor = self.head(vectors)
+            return logits
 
     def vectors(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the pooled vectors, float32 [B, H], that the linear head sees; ModelError for a native head."""

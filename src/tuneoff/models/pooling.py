@@ -18,7 +18,7 @@ def pool(hidden: Tensor, mask: Tensor, kind: Pooling) -> Tensor:
     """
     if kind == "mean":
         # Not a product with the mask: what stands at padding may be no finite number.
-        attended = hidden.float().masked_fill(~mask.bool().unsqueeze(-1), 0.0)
+        attended = at_least_float32(hidden).masked_fill(~mask.bool().unsqueeze(-1), 0.0)
         return attended.sum(dim=1) / mask.sum(dim=1, keepdim=True)
     if kind == "first":
         index = mask.argmax(dim=1)
@@ -26,4 +26,9 @@ def pool(hidden: Tensor, mask: Tensor, kind: Pooling) -> Tensor:
         index = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
     else:
         index = mask.sum(dim=1) - 1
-    return hidden[torch.arange(len(hidden), device=hidden.device), index].float()
+    return at_least_float32(hidden[torch.arange(len(hidden), device=hidden.device), index])
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Return a tensor in float32, or as it is where it is more exact."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

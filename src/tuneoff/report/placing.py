@@ -1,7 +1,7 @@
 """Where ticks and labels go: round times on an axis, and labels beside points without covering each other."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 ROUND_SECONDS = (
@@ -11,6 +11,7 @@ ROUND_SECONDS = (
 LINE = 16.0
 LETTER = 6.7
 GAP = 11.0
+RADIUS = 6.0
 
 
 def time_ticks(low: float, high: float, log: bool, most: int = 6) -> list[float]:
@@ -65,11 +66,39 @@ class Label:
 
 
 def place_labels(labels: Sequence[Label], width: float, height: float) -> list[Label]:
-    """Return the labels in the same order, moved up or down until no two of them overlap and all are inside.
+    """Return the labels in the same order, each beside its point: no two overlap, and all are inside.
 
-    Labels that would leave on the right end at their point instead. Where all share a column, height must be at least
-    LINE pixels for each of them.
+    Each takes the nearest free place on the right or left of its point, off all points. Where one finds none, all are
+    stacked instead, which needs a height of LINE pixels for each and may cover points.
     """
+    placed: list[Label] = []
+    for label in labels:
+        points = [other for other in labels if (other.x, other.y) != (label.x, label.y)]
+        free = (
+            place
+            for place in _places(label, width, height)
+            if not any(_overlap(place, other) for other in placed) and not any(_hides(place, point) for point in points)
+        )
+        chosen = next(free, None)
+        if chosen is None:
+            return _stacked(labels, width, height)
+        placed.append(chosen)
+    return placed
+
+
+def _places(label: Label, width: float, height: float) -> Iterator[Label]:
+    """The places for a label, best first: beside its point, then ever more above or below."""
+    for step in range(int(2 * height / LINE)):
+        for away in (0.0,) if step == 0 else (-step * LINE / 2, step * LINE / 2):
+            for left in (False, True):
+                place = replace(label, y=label.y + away, left=left)
+                start, end = place.covers()
+                if start >= 0 and end <= width and LINE / 2 <= place.y <= height - LINE / 2:
+                    yield place
+
+
+def _stacked(labels: Sequence[Label], width: float, height: float) -> list[Label]:
+    """Push labels that share columns down from the top, then up from the bottom."""
     sided = [replace(label, left=label.covers()[1] > width) for label in labels]
     order = sorted(range(len(sided)), key=lambda place: sided[place].y)
     placed: dict[int, Label] = {}
@@ -85,6 +114,15 @@ def place_labels(labels: Sequence[Label], width: float, height: float) -> list[L
     return [placed[place] for place in range(len(labels))]
 
 
+def _overlap(one: Label, other: Label) -> bool:
+    return _share_columns(one, other) and abs(one.y - other.y) < LINE
+
+
 def _share_columns(one: Label, other: Label) -> bool:
     (a, b), (c, d) = one.covers(), other.covers()
     return a < d and c < b
+
+
+def _hides(label: Label, point: Label) -> bool:
+    start, end = label.covers()
+    return start - RADIUS < point.x < end + RADIUS and abs(label.y - point.y) < LINE / 2 + RADIUS

@@ -43,7 +43,7 @@ def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:
         for batch in _batches(job, len(job.labels[split])):
             for part in job.inputs.parts(split, batch):
                 chosen = batch[part]
-                found.append((chosen, job.inputs.logits(job.classifier, split, chosen).float()))
+                found.append((chosen, job.inputs.logits(job.classifier, split, chosen)))
                 real, computed = job.inputs.tokens(split, chosen)
                 state.tokens["evaluated"] += real
                 state.tokens["computed"] += computed

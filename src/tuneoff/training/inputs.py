@@ -80,9 +80,7 @@ class VectorInputs:
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return logits [B, C] in fp32 of one micro-batch."""
         vectors = self.vectors[split]
-        assert classifier.head is not None
-        logits: Tensor = classifier.head(vectors[torch.from_numpy(rows).to(vectors.device)])
-        return logits
+        return classifier.classify(vectors[torch.from_numpy(rows).to(vectors.device)])
 
     def tokens(self, split: str, rows: Rows) -> tuple[int, int]:
         """Return no tokens: the backbone is not computed."""

@@ -91,7 +91,7 @@ def _accumulate_gradients(job: Job, state: TrainingState, rows: Rows) -> tuple[T
 
     Returns the batch's mean loss and its count of right answers, both left on the device, and its real tokens.
     """
-    loss = torch.zeros((), device=job.device)
+    loss = torch.zeros((), device=job.device, dtype=torch.float64 if job.device.type == "cpu" else None)
     correct = torch.zeros((), device=job.device)
     tokens = 0
     for part in job.inputs.parts("train", rows):
@@ -99,7 +99,7 @@ def _accumulate_gradients(job: Job, state: TrainingState, rows: Rows) -> tuple[T
         labels = torch.from_numpy(job.labels["train"][chosen]).to(job.device)
         with job.autocast():
             logits = job.inputs.logits(job.classifier, "train", chosen)
-        share = job.technique.loss(logits.float(), labels).sum() / len(rows)
+        share = job.technique.loss(logits, labels).sum() / len(rows)
         job.accelerator.backward(share)
         loss += share.detach()
         correct += (logits.detach().argmax(dim=1) == labels).sum()
