@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tuneoff.tasks.data_set import TaskData
 
 KEY_VERSION = 1
+DIGEST_LENGTH = 64  # of a sha256, which says nothing to a reader
 SEMANTICS = 1  # raised when training gives other results for the same settings
 DEFAULT_EPOCHS = 4.0
 DEFAULT_EVALUATIONS = 20
@@ -197,8 +198,8 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "")
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += _differences(before, after, f"{path}{name}.")
         elif before != after:
-            short = [str(value)[:12] for value in (before, after)]
-            found.append(f"{path}{name}: {short[0]} -> {short[1]}")
+            is_digest = any(isinstance(value, str) and len(value) == DIGEST_LENGTH for value in (before, after))
+            found.append(f"{path}{name}" if is_digest else f"{path}{name} {before} -> {after}")
     return found
 
 

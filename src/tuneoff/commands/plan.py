@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -33,8 +34,8 @@ def plan_command(read: ReadStudy, out: Path, *, as_json: bool) -> None:
     console = Console(highlight=False)
     for table in _tables(described):
         console.print(table)
-    for note in described["notes"]:
-        console.print(note, markup=False)
+    for line in [*_reasons(described), *described["notes"]]:
+        console.print(line, markup=False)
 
 
 def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
@@ -148,35 +149,46 @@ def _disk(plan: Plan, costs: Mapping[tuple[str, str], Cost]) -> int | None:
 
 
 def _tables(plan: Mapping[str, Any]) -> list[Table]:
-    techniques = Table(title=f"{plan['study']}: techniques", title_justify="left")
-    for column in ("technique", "model", "trained", "total", "total as peft counts"):
-        techniques.add_column(column, justify="left" if column in ("technique", "model") else "right")
+    several = len({stage["model"] for stage in plan["stages"]}) > 1
+    names = ("technique", "model") if several else ("technique",)
+    techniques = _table(f"{plan['study']}: parameters", names, ("trained", "total", "as peft counts"))
     for one in plan["techniques"]:
         for model, counts in one["parameters"].items():
             counts = counts or {}
             numbers = [_known(count, counts.get(part)) for part in ("trained", "total")]
             peft = f"{counts['total_peft']:,}" if "total_peft" in counts else ""
-            techniques.add_row(one["name"], model, *numbers, peft)
-    stages = Table(title="stages, each computed once a seed", title_justify="left")
-    for column in ("stage", "seeds", "steps", "token passes", "peak memory", "serves", "state"):
-        stages.add_column(column, justify="left" if column in ("stage", "serves", "state") else "right")
+            techniques.add_row(*((one["name"], model) if several else (one["name"],)), *numbers, peft)
+    stages = _table("stages", ("stage", "state"), ("seeds", "steps", "serves", "token passes", "memory"))
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for stage in plan["stages"]:
         groups.setdefault((stage["model"], stage["chain"]), []).append(stage)
-    for (_, chain), group in groups.items():
+    for (model, chain), group in groups.items():
         first = group[0]
         steps = str(first["budget"]["steps"]) if first["budget"] else UNKNOWN
+        passes, memory = _known(count, first["token_passes"]), _known(size, first["peak_memory_bytes"])
+        served = len(first["needed_by"])
         stages.add_row(
-            chain,
+            f"{model}: {chain}" if several else chain,
+            _states(group),
             str(len(group)),
             steps,
-            _known(count, first["token_passes"]),
-            _known(size, first["peak_memory_bytes"]),
-            ", ".join(first["needed_by"]),
-            _states(group),
+            str(served),
+            passes,
+            memory,
         )
-    stages.caption = f"on {plan['device']} in {plan['precision']}; weights kept: {_known(size, plan['disk_bytes'])}"
+    stages.caption = (
+        f"On {plan['device']} in {plan['precision']}; kept weights take {_known(size, plan['disk_bytes'])} of disk. "
+        "Each stage is computed once a seed; serves: how many techniques use it. Token passes: tokens through the "
+        "model, a training step's counted three times. Memory: estimated peak."
+    )
     return [techniques, stages]
+
+
+def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold", caption_justify="left")
+    for column in (*texts, *numbers):
+        table.add_column(column, justify="left" if column in texts else "right", no_wrap=column == texts[0])
+    return table
 
 
 def _known(form: Any, value: Any) -> str:
@@ -184,10 +196,17 @@ def _known(form: Any, value: Any) -> str:
 
 
 def _states(group: list[dict[str, Any]]) -> str:
-    """Return how many seeds of a stage are in which state, with the first reason given."""
+    """Return how many seeds of a stage are in which state."""
     counts: dict[str, int] = {}
     for stage in group:
         counts[stage["state"]] = counts.get(stage["state"], 0) + 1
-    told = ", ".join(f"{number} {state}" if len(group) > 1 else state for state, number in counts.items())
-    reasons = [stage["reason"] for stage in group if stage["reason"]]
-    return f"{told} ({reasons[0]})" if reasons else told
+    return ", ".join(f"{number} {state}" if len(group) > 1 else state for state, number in counts.items())
+
+
+def _reasons(plan: Mapping[str, Any]) -> list[str]:
+    """Return why stages would run again, each reason once with the stages that it holds for."""
+    found: dict[str, dict[str, None]] = {}
+    for stage in plan["stages"]:
+        if stage["reason"]:
+            found.setdefault(f"{stage['state']}: {stage['reason']}", {})[stage["chain"]] = None
+    return [f"{', '.join(chains)} - {reason}" for reason, chains in found.items()]
