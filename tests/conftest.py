@@ -1,19 +1,29 @@
 """Tiny random models of each family with tiny tokenizers, saved as folders like real ones; and a study of one."""
 
+import importlib.util
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from accelerate import Accelerator
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 from tuneoff.executors.local import Observer
+from tuneoff.models.classifier import init_head, load_classifier
 from tuneoff.models.resolve import resolve_model
-from tuneoff.models.text import load_tokenizer
+from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.reading import ReadStudy, study_from_mapping
 from tuneoff.study import ModelSpec
+from tuneoff.techniques import get
+from tuneoff.techniques.base import Optimization
+from tuneoff.training.build import apply_technique
+from tuneoff.training.inputs import TokenInputs
+from tuneoff.training.job import Budget, Execution, Job
 
 WORDS = [
     *("the", "a", "cat", "dog", "sat", "on", "mat", "ran", "far", "in", "rain", "very", "old", "young"),
@@ -212,3 +222,54 @@ class Quiet:
 def listener():
     """Return the class of listeners that keep what they hear."""
     return Quiet
+
+
+@pytest.fixture(scope="session")
+def made_up():
+    """The class that makes up run directories: made_up(techniques=..., seeds=...).write(folder)."""
+    if "fabricate" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("fabricate", Path(__file__).with_name("fabricate.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["fabricate"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["fabricate"].Fabricated
+
+
+TEXTS = ["the cat sat on the mat", "old man", "the dog ran far in rain", "a", "the very old woman reads a book", "cat"]
+
+
+@pytest.fixture
+def make_job(resolve):
+    """Return a function that makes a job of a tiny model: six texts, two classes, in float64 if wanted."""
+
+    def make(technique="full", family="bert", steps=3, budget=10_000, double=False, dropout=True, **settings):
+        model = resolve(family)
+        classifier = load_classifier(model, ["no", "yes"], device="cpu")
+        init_head(classifier, 3)
+        if double:
+            classifier.double()
+        if not dropout:
+            for module in classifier.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+        used = technique if not isinstance(technique, str) else get(technique)
+        if isinstance(used, type):
+            used = used(used.settings_class(**settings))
+        trained = apply_technique(used, classifier, 5)
+        tokens = tokenize(model, load_tokenizer(model), (TEXTS, TEXTS[::-1]))
+        labels = np.array([0, 1, 1, 0, 1, 0])
+        return Job(
+            technique=used,
+            classifier=classifier,
+            trained=trained,
+            inputs=TokenInputs({"train": tokens, "test": tokens}, budget, torch.device("cpu")),
+            labels={"train": labels, "test": labels},
+            optimization=Optimization(used.settings.learning_rate, "constant", 0.0, 0.01, "off"),
+            budget=Budget(steps, 4, 2, "test"),
+            seed_order=1,
+            seed_dropout=2,
+            accelerator=Accelerator(cpu=True),
+            execution=Execution(budget, torch.get_num_threads(), compact_vocabulary=False),
+        )
+
+    return make

@@ -12,6 +12,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class Plot:
+    """A figure of a study, which a notebook shows as a picture, without a network; `chart` is altair's own object.
+
+    Altair's way of showing a chart loads scripts from the network. `plot.chart.save("steps.svg")` writes a file.
+    """
+
+    def __init__(self, chart: "alt.TopLevelMixin", kind: str) -> None:
+        self.chart = chart
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"Plot({self.kind!r})"
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture at twice its size, for sharp screens, and the size at which to show it."""
+        from tuneoff.report.style import PNG_SCALE, png_bytes, svg_text
+
+        png = png_bytes(svg_text(self.chart))
+        # A PNG begins with its signature and the head of its first chunk, 16 bytes, then its width and height.
+        width, height = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))
+        return png, {"width": round(width / PNG_SCALE), "height": round(height / PNG_SCALE)}
+
+
 class Result:
     """What came out of a study: shows itself as its table, and leads to figures, report and the run directory."""
 
@@ -48,14 +71,14 @@ class Result:
             )
         return pd.DataFrame(rows)
 
-    def plot(self, kind: str = "steps") -> "alt.TopLevelMixin":
-        """Return a chart: `steps`, `seconds`, `time`, `parameters`, or a technique's name for its own curves.
+    def plot(self, kind: str = "steps") -> Plot:
+        """Return a figure: `steps`, `seconds`, `time`, `parameters`, or a technique's name for its own curves.
 
         Raises StoreError for a name that there is not.
         """
         from tuneoff.report import figure
 
-        return figure(self.results, self.store, kind)
+        return Plot(figure(self.results, self.store, kind), kind)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, with figures and tables, and return the page; `path` gets a copy of the page."""
@@ -116,7 +139,9 @@ def run(
         read = ReadStudy(study_from_mapping(study, "tuneoff.run"), Path(), "tuneoff.run")
     else:
         read = read_study(str(study))
-    reporter = Reporter(Console(stderr=True, quiet=quiet, highlight=False), stop=lambda: False)
+    # Lines in a notebook too: rich's bars would need ipywidgets there.
+    console = Console(stderr=True, quiet=quiet, highlight=False, force_jupyter=False)
+    reporter = Reporter(console, stop=lambda: False)
     try:
         store = run_study(read, Path(out) if out is not None else Path("runs") / read.study.name, reporter)
     finally:

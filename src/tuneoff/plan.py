@@ -204,12 +204,13 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "")
 
 
 def _with_needed_parents(planned: dict[StageAddress, PlannedStage], store: Store | None) -> list[PlannedStage]:
-    """Mark done stages that must run again because a child needs weights that were not kept."""
-    for stage in reversed(list(planned.values())):
-        if not stage.reason.runs or stage.parent is None:
-            continue
-        parent = planned[stage.parent]
-        if not parent.reason.runs and (store is None or store.weights(parent.address) is None):
-            reason = Reason("needed", f"its weights were not kept, and {stage.address.chain} starts from them")
-            planned[stage.parent] = replace(parent, reason=reason)
+    """Mark done stages that must run again because a stage after them needs weights that were not kept."""
+    for stage in list(planned.values()):
+        before = stage.parent if stage.reason.runs else None
+        while before is not None:
+            parent = planned[before]
+            if not parent.reason.runs and (store is None or store.weights(before) is None):
+                reason = Reason("needed", f"its weights were not kept, and {stage.address.chain} starts from them")
+                planned[before] = replace(parent, reason=reason)
+            before = parent.parent
     return list(planned.values())

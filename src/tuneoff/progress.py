@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from tuneoff.estimate import Work
@@ -39,7 +40,7 @@ class Reporter:
         done = len(plan.stages) - len(plan.to_run)
         self._number = done
         if done:
-            self.console.print(f"{done} of {len(plan.stages)} stages are done already")
+            self._say(f"{done} of {len(plan.stages)} stages are done already")
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -61,7 +62,7 @@ class Reporter:
     def announce(self, what: str) -> None:
         """Say what is done between the stages."""
         self.close()
-        self.console.print(f"[dim]{what} ...[/dim]")
+        self._say(f"[dim]{escape(what)} ...[/dim]")
 
     def features(self, split: str, done: int, total: int) -> None:
         """Show how far the vectors of a split are."""
@@ -71,10 +72,10 @@ class Reporter:
     def _began(self, stage: PlannedStage) -> None:
         self._number += 1
         self._stage_done, self._tokens, self._stage_started = 0.0, 0, time.monotonic()
-        self._bars.update(self._stage_bar, description=_title(stage), completed=0, total=self._stage_total(stage))
+        self._bars.update(self._stage_bar, description=self._title(stage), completed=0, total=self._stage_total(stage))
         self._bars.update(self._stage_bar, told="preparing")
         if not self.console.is_terminal:
-            self.console.print(f"[{self._number}/{len(self._plan.stages)}] {_title(stage)}")
+            self._say(f"[{self._number}/{len(self._plan.stages)}] {self._title(stage)}")
 
     def _stage_total(self, stage: PlannedStage) -> float:
         return max(1.0, self._work[stage.address].total(stage))
@@ -113,7 +114,7 @@ class Reporter:
         if self.console.is_terminal or time.monotonic() - self._last_line < LINE_EVERY:
             return
         self._last_line = time.monotonic()
-        self.console.print(text)
+        self._say(text)
 
     def _ended(self, stage: PlannedStage, record: StageRecord) -> None:
         self._done += self._stage_total(stage)
@@ -121,14 +122,19 @@ class Reporter:
         took = duration(time.monotonic() - self._stage_started)
         if record.status == "failed":
             reason = (record.failure or {}).get("reason", "unknown reason")
-            self.console.print(f"  [red]failed[/red] {_title(stage)} after {took}: {reason}")
+            self._say(f"  [red]failed[/red] {self._title(stage)} after {took}: {escape(str(reason))}")
         else:
-            self.console.print(f"  [green]done[/green]   {_title(stage)} in {took}")
+            self._say(f"  [green]done[/green]   {self._title(stage)} in {took}")
 
     def _skipped(self, stage: PlannedStage, why: str) -> None:
+        self._number += 1
         self._done += self._stage_total(stage)
-        self.console.print(f"  [yellow]skipped[/yellow] {_title(stage)}: {why}")
+        self._say(f"  [yellow]skipped[/yellow] {self._title(stage)}: {escape(why)}")
 
+    def _title(self, stage: PlannedStage) -> str:
+        title = f"{stage.address.chain}, seed {stage.address.seed}"
+        return f"{stage.address.model}: {title}" if len(self._plan.study.models) > 1 else title
 
-def _title(stage: PlannedStage) -> str:
-    return f"{stage.address.chain}, seed {stage.address.seed}"
+    def _say(self, text: str) -> None:
+        """Print a line, which a terminal may wrap and nothing else: paths in it are there to be copied."""
+        self.console.print(text, soft_wrap=True)

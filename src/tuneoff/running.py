@@ -21,6 +21,7 @@ from tuneoff.tasks import describe as describe_task
 from tuneoff.tasks import load_task, task_name
 from tuneoff.training.build import make_technique, sketch, trains_head_alone
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator
+from tuneoff.training.job import Execution
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     data = load_task(study.task, need_dev=study.protocol.eval_on == "dev", base=read.base)
     name = task_name(study.task)
     accelerator = make_accelerator(device)
+    protocol = study.protocol
+    execution = Execution(protocol.micro_tokens, torch.get_num_threads(), protocol.compact_vocabulary)
     questions, places = [], {}
     for spec in study.models:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
         questions.append(Question(model, name, data, precision))
-        places[model.name, name] = Workplace(
-            model, data, accelerator, precision, study.protocol.micro_tokens, listener.features
-        )
+        places[model.name, name] = Workplace(model, data, accelerator, precision, execution, listener.features)
     return Prepared(read, questions, places)
 
 
@@ -97,8 +98,7 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
         plan = make_plan(read.study, prepared.questions, store)
         store.create(resolved_yaml(_with_model_names(prepared)), describe_environment(read.base))
         describe(prepared, store)
-        if plan.to_run:
-            run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
+        run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
     return store
 
 

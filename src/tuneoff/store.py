@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -11,7 +12,6 @@ from tuneoff.files import remove_leftovers, sha256, sync_folder, write_atomicall
 
 if TYPE_CHECKING:
     import pandas as pd
-    from filelock import BaseFileLock
 
 RECORD_VERSION = 1
 RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
@@ -116,21 +116,19 @@ class Store:
         except OSError as error:
             raise StoreError(f"{self.root}: cannot be written ({error.strerror}); give another --out") from error
 
-    def lock(self) -> "BaseFileLock":
-        """Take the directory for this process until released; raises StoreError if another process has it."""
+    def lock(self) -> AbstractContextManager[object]:
+        """Take the directory until the context is left; raises StoreError at once if another process has it."""
         from filelock import FileLock, Timeout
 
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / ".lock")
-            lock.acquire(timeout=0)
+            return FileLock(self.root / ".lock").acquire(timeout=0)
         except Timeout:
             raise StoreError(
                 f"{self.root}: another tuneoff is working here; wait for it, or give another --out"
             ) from None
         except OSError as error:
             raise StoreError(f"{self.root}: cannot be written ({error.strerror}); give another --out") from error
-        return lock
 
     # Descriptions
 
@@ -174,7 +172,7 @@ class Store:
         """Return the records of all stages that ended, done or failed, ordered by address."""
         folders = {path.parent for path in self.root.glob(f"stages/*/*/*/*/{RECORD}")}
         found = [record for folder in folders if (record := self._record_in(folder)) is not None]
-        return sorted(found, key=lambda r: (r.address.model, r.address.task, r.address.chain, r.address.seed))
+        return sorted(found, key=lambda record: _order(record.address))
 
     def _record_in(self, folder: Path) -> StageRecord | None:
         path = folder / RECORD
@@ -212,9 +210,13 @@ class Store:
         predictions: "pd.DataFrame | None",
         weights: Mapping[str, Any] | None,
     ) -> StageRecord:
-        """Write a stage that ended; the mark comes last, so a stage with one is whole. Returns the record written."""
+        """Write a stage that ended; the mark comes last, so a stage with one is whole. Returns the record written.
+
+        Nothing stays of what an earlier attempt wrote.
+        """
         folder = self.folder(record.address)
-        (folder / DONE).unlink(missing_ok=True)
+        for earlier in (DONE, PREDICTIONS, WEIGHTS):
+            (folder / earlier).unlink(missing_ok=True)
         lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in history)
         write_text(folder / HISTORY, lines)
         names = [HISTORY]
@@ -242,11 +244,20 @@ class Store:
         return iter(self.records())
 
 
+def _order(address: StageAddress) -> tuple[str, str, str, int, int]:
+    """Return what addresses are sorted by; a run without folds comes before those with."""
+    fold = -1 if address.fold is None else address.fold
+    return address.model, address.task, address.chain, address.seed, fold
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object from a run directory; raises StoreError with what to do if it is not there or not whole."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{path}: missing; run the study again to write it") from None
     except ValueError as error:
         raise StoreError(f"{path}: not valid JSON ({error}); delete it and run the study again") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"{path}: not a JSON object; delete it and run the study again")
+    return value

@@ -64,7 +64,7 @@ class ModelSpec(Section):
     prefix: str | None = unkeyed(None, doc="Text put before each text; by model if left out (e5: 'query: ').")
     template: str | None = unkeyed(None, doc="For decoders, how two texts become one; '{0}\\n{1}' if left out.")
     max_length: int | None = unkeyed(None, doc="Tokens kept of a text; 512 or the model's limit if left out.", ge=8)
-    trust_remote_code: bool = keyed(False, doc="Run code that comes with the model.")
+    trust_remote_code: bool = unkeyed(False, doc="Run code that comes with the model; that code is in the key.")
 
 
 class TaskSpec(Section):
@@ -137,6 +137,9 @@ class Protocol(Section):
     precision: Literal["auto", "fp32", "bf16"] = unkeyed("auto", doc="auto: bf16 autocast on a GPU, else fp32.")
     keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
     micro_tokens: int = unkeyed(1500, doc="Tokens computed at once; changes time and memory alone.", ge=1)
+    compact_vocabulary: bool = unkeyed(
+        True, doc="Train only the embedding rows whose tokens occur; changes time and memory alone."
+    )
     threads: int | None = unkeyed(None, doc="CPU threads; all cores if left out.", ge=1)
     device: Literal["auto", "cpu", "cuda", "mps"] = unkeyed("auto", doc="Where to compute.")
 

@@ -4,9 +4,7 @@ import torch
 from safetensors.torch import load_file
 
 from tuneoff.evidence.results import build_results
-from tuneoff.executors.local import run_plan
-from tuneoff.running import compute_study, prepare
-from tuneoff.store import Store
+from tuneoff.running import compute_study
 from tuneoff.study import DEFAULT_TECHNIQUES
 from tuneoff.training.state import Interrupted
 
@@ -151,15 +149,15 @@ def test_seeds_are_used(study, listener, tmp_path):
     assert [row["loss"] for row in first] != [row["loss"] for row in second]
 
 
-def test_a_parent_without_weights_is_not_followed(study, listener, tmp_path):
-    """A plan whose parent failed leaves the child out instead of training it from nothing."""
-    from tuneoff.plan import make_plan
-
-    read = study(["linear-probe+lora"])
-    prepared = prepare(read, listener())
-    store = Store(tmp_path / "out")
-    plan = make_plan(read.study, prepared.questions, store)
-    quiet = listener()
-    orphan = [stage for stage in plan.stages if stage.parent is not None]
-    run_plan(type(plan)(plan.study, plan.techniques, [*orphan]), prepared.places, store, quiet.watch(plan, {}))
-    assert quiet.records == [] and len(quiet.skipped) == 1
+@pytest.mark.parametrize("family", ["bert", "qwen3"])
+def test_a_compact_vocabulary_gives_the_same_weights(study, listener, tmp_path, family):
+    weights = []
+    for compact in (True, False):
+        read = study(["full"], family, compact_vocabulary=compact, steps=4, schedule="linear", weight_decay=0.1)
+        store = compute_study(read, tmp_path / str(compact), listener())
+        (record,) = store.records()
+        assert record.parameters["trained"] == record.parameters["total"]
+        weights.append(load_file(store.weights(record.address)))
+    assert weights[0].keys() == weights[1].keys()
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(value, weights[1][name], atol=2e-6, err_msg=name)

@@ -14,4 +14,4 @@ def report_command(directory: Path) -> None:
     store = Store.existing(directory)
     page = write_report(store)
     Console().print(terminal_table(read_results(store)))
-    Console(stderr=True, highlight=False).print(f"report: {page}")
+    Console(stderr=True, highlight=False).print(f"report: {page}", markup=False, soft_wrap=True)

@@ -52,11 +52,16 @@ def run_command(read: ReadStudy, out: Path) -> int:
         with stop.listening():
             store = run_study(read, out, reporter)
     except Interrupted:
-        console.print(f"interrupted; what is done is in {out}. To go on, run the same command again.")
+        _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130
     finally:
         reporter.close()
     results = read_results(store)
     Console().print(terminal_table(results))
-    console.print(f"report: {out / REPORT}")
+    _say(console, f"report: {out / REPORT}")
     return 1 if any(one["status"] == "failed" for one in results["runs"]) else 0
+
+
+def _say(console: Console, text: str) -> None:
+    """Print a text with a path in it as it is: no markup, no line broken in the middle."""
+    console.print(text, markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.training.build import Ancestor
 from tuneoff.training.stage import Watch, run_stage
+from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
 
 
@@ -37,6 +38,8 @@ def run_plan(plan: Plan, places: Mapping[tuple[str, str], Workplace], store: Sto
         if ancestors is None:
             observer.skipped(stage, f"{stage.parent.chain if stage.parent else ''} failed")
             continue
+        if observer.stop():
+            raise Interrupted("stopped as asked; run the same command again to go on")
         observer.began(stage)
         record = _adopt_equal(stage, stages, store)
         if record is None:

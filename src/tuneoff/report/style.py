@@ -14,6 +14,7 @@ GREY = "#595959"
 WIDTH, HEIGHT = 350, 180
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 SUBTITLE_WIDTH = 66
+PNG_SCALE = 2.0  # pixels a unit of the SVG, for sharp screens
 
 
 def technique_styles(techniques: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -82,4 +83,4 @@ def png_bytes(svg: str) -> bytes:
     """Return an SVG of `svg_text` as PNG at twice its size, so that both show the same."""
     import vl_convert
 
-    return bytes(vl_convert.svg_to_png(svg, scale=2.0))
+    return bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import model_validator
+
 from tuneoff.section import Section, keyed, unkeyed
 from tuneoff.study import Schedule
 
@@ -27,6 +29,12 @@ class StageSettings(Section):
     max_grad_norm: float | Literal["off"] | None = unkeyed(None, doc="Gradients are clipped to this norm.")
     steps: int | None = unkeyed(None, doc="Optimizer steps of this stage, instead of the protocol's.", ge=1)
     epochs: float | None = unkeyed(None, doc="Passes over train of this stage, instead of the protocol's.", gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StageSettings:
+        if isinstance(self.max_grad_norm, float) and self.max_grad_norm <= 0:
+            raise ValueError("max_grad_norm: give a positive number, or off")
+        return self
 
 
 @dataclass(frozen=True)

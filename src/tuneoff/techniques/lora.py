@@ -38,6 +38,7 @@ class Lora(Technique):
         """
         import torch
         from peft import LoraConfig, inject_adapter_in_model
+        from transformers.pytorch_utils import Conv1D
 
         from tuneoff.errors import ModelError
         from tuneoff.models.families import linear_names, lora_targets
@@ -46,14 +47,24 @@ class Lora(Technique):
         assert isinstance(settings, LoraSettings)
         classifier.requires_grad_(False)
         targets = settings.target_modules or lora_targets(classifier.backbone)
+        known = linear_names(classifier.backbone)
+        # peft leaves out what it does not find, as long as it finds one of them.
+        if unknown := [name for name in targets if name.rpartition(".")[2] not in known]:
+            raise ModelError(f"lora: target_modules {unknown} do not fit; the linear layers are {', '.join(known)}")
         config = LoraConfig(
-            r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=targets
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules=targets,
+            # GPT-2's layers hold their weights transposed.
+            fan_in_fan_out=any(isinstance(module, Conv1D) for module in classifier.backbone.modules()),
         )
         try:
             inject_adapter_in_model(config, classifier.backbone)
         except ValueError as error:
-            known = ", ".join(linear_names(classifier.backbone))
-            raise ModelError(f"lora: target_modules {targets} do not fit; the linear layers are {known}") from error
+            raise ModelError(
+                f"lora: target_modules {targets} do not fit; the linear layers are {', '.join(known)}"
+            ) from error
         for name, parameter in classifier.named_parameters():
             if ".lora_" in name:
                 parameter.data = parameter.data.to(torch.float32)

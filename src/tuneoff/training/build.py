@@ -1,6 +1,6 @@
 """From a planned stage to a classifier that starts where its parents ended."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,11 +95,17 @@ def load_trained(classifier: TextClassifier, path: Path) -> None:
             parameter.copy_(weights[name])
 
 
-def apply_technique(technique: Technique, classifier: TextClassifier, seed: int) -> dict[str, torch.nn.Parameter]:
-    """Apply a technique with its random numbers drawn from `seed`; returns what it made trainable."""
+def apply_technique(
+    technique: Technique, classifier: TextClassifier, seed: int, batches: Iterable[Mapping[str, torch.Tensor]] = ()
+) -> dict[str, torch.nn.Parameter]:
+    """Apply a technique and let it look at the training batches, its random numbers drawn from `seed`.
+
+    Returns what it made trainable.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         technique.apply(classifier)
+        technique.data_pass(classifier, batches)
     return trainable(classifier)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tuneoff.files import write_atomically
-from tuneoff.training.job import Job
+from tuneoff.training.job import Execution, Job
 from tuneoff.training.state import TrainingState
 
 FORMAT = 1
@@ -48,6 +49,7 @@ def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.
     facts = {
         "format": FORMAT,
         "key": key,
+        "execution": asdict(job.execution),
         "step": state.step,
         "history": state.history,
         "seconds": state.seconds,
@@ -80,6 +82,14 @@ def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) ->
                 state.logits[split, int(step)] = value.numpy()
     optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
     return state
+
+
+def recorded_execution(path: Path, key: str) -> Execution | None:
+    """Return how an interrupted stage was computed; None where there is no checkpoint of this key."""
+    facts = _facts(path)
+    if facts is None or facts["format"] != FORMAT or facts["key"] != key:
+        return None
+    return Execution(**facts["execution"])
 
 
 def _facts(path: Path) -> dict[str, Any] | None:

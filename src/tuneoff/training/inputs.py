@@ -1,6 +1,6 @@
 """What a classifier is fed: token ids in padded micro-batches, or vectors computed once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -56,6 +56,12 @@ class TokenInputs:
     def vectors(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return pooled vectors [B, H] in fp32 of one micro-batch."""
         return classifier.vectors(*self._padded(classifier, split, rows))
+
+    def batches(self, classifier: TextClassifier, split: str) -> Iterator[dict[str, Tensor]]:
+        """Yield a whole split as padded micro-batches of input_ids and attention_mask, each row once."""
+        for part in self.parts(split, np.arange(len(self.ids[split]), dtype=np.int64)):
+            ids, mask = self._padded(classifier, split, part)
+            yield {"input_ids": ids, "attention_mask": mask}
 
     def _padded(self, classifier: TextClassifier, split: str, rows: Rows) -> tuple[Tensor, Tensor]:
         ids, mask = collate([self.ids[split][row] for row in rows], classifier.pad_id, classifier.pad_side)

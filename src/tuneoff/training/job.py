@@ -32,6 +32,19 @@ class Budget:
         return [*splits, "test"] if last and self.watched != "test" else splits
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a stage is computed: it changes time and memory alone. Fixed when a stage starts, and kept when it resumes.
+
+    `micro_tokens` are computed at once, on `threads` CPU threads; `compact_vocabulary` trains only the embedding rows
+    in use.
+    """
+
+    micro_tokens: int
+    threads: int
+    compact_vocabulary: bool
+
+
 @dataclass
 class Job:
     """What the loop works on.
@@ -52,6 +65,7 @@ class Job:
     seed_order: int
     seed_dropout: int
     accelerator: Accelerator
+    execution: Execution
     first_step: int = 0
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     events: Callable[[Mapping[str, Any]], None] = lambda _: None

@@ -30,14 +30,14 @@ def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
                 if (split, state.step) not in state.logits:
                     _flush(job, state)
                     evaluate(job, state, split)
+            if state.step == job.budget.steps:
+                return
             stopping = job.stop()
             if stopping:
                 _flush(job, state)
             job.save(state, optimizer, stopping)
             if stopping:
                 raise Interrupted("stopped as asked; run the same command again to go on")
-            if state.step == job.budget.steps:
-                return
             begun = time.perf_counter()
             if job.technique.gradient_free:
                 _fit(job, state)

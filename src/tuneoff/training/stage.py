@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.compaction import CompactVocabulary, compactable
 from tuneoff.plan import PlannedStage
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
 from tuneoff.techniques.base import Technique
@@ -21,14 +22,16 @@ from tuneoff.training.build import (
     count_parameters,
     make_technique,
     sketch,
+    trainable,
     trains_head_alone,
 )
-from tuneoff.training.checkpoint import Checkpointer, restore
+from tuneoff.training.checkpoint import Checkpointer, recorded_execution, restore
 from tuneoff.training.device import autocast
 from tuneoff.training.inputs import Inputs, TokenInputs, VectorInputs
-from tuneoff.training.job import Budget, Job
+from tuneoff.training.job import Budget, Execution, Job
 from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory
+from tuneoff.training.optimizer import learning_rate_at
 from tuneoff.training.state import Divergence, TrainingState
 from tuneoff.training.workplace import Workplace
 
@@ -54,18 +57,21 @@ def run_stage(
     started = datetime.now(UTC)
     failure: dict[str, Any] | None = None
     weights: dict[str, torch.Tensor] | None = None
+    assert stage.key is not None
+    checkpoint = store.folder(stage.address) / CHECKPOINT
+    execution = recorded_execution(checkpoint, stage.key) or place.execution
+    torch.set_num_threads(execution.threads)
     with PeakMemory(place.accelerator.device) as peak:
-        ready = _prepare(stage, place, ancestors)
+        ready = _prepare(stage, place, ancestors, execution)
         job = _job(stage, place, ready, watch)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
-        checkpoint = store.folder(stage.address) / CHECKPOINT
-        assert stage.key is not None
         state = restore(checkpoint, stage.key, job, optimizer)
         keeper = Checkpointer(checkpoint, stage.key)
         job.save = lambda state, optimizer, now: keeper.save_when_due(job, state, optimizer, now)
         try:
             train(job, state, optimizer)
-            weights = {name: value.detach().cpu().contiguous() for name, value in ready.trained.items()}
+            ready.finish(stage)
+            weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
         except Divergence as error:
             failure = error.facts
         except torch.OutOfMemoryError as error:
@@ -82,32 +88,56 @@ class _Ready:
     technique: Technique
     classifier: TextClassifier
     trained: Mapping[str, torch.nn.Parameter]
+    parameters: Mapping[str, int]
     inputs: Inputs
+    execution: Execution
+    vocabulary: CompactVocabulary | None
     seconds: Mapping[str, float]
     seconds_alone: Mapping[str, float]
 
+    def finish(self, stage: PlannedStage) -> None:
+        """Make the embedding table whole again, if it was cut down."""
+        if self.vocabulary is None:
+            return
+        assert stage.budget is not None
+        steps, how = stage.budget.steps, stage.optimization
+        self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps))
 
-def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor]) -> _Ready:
+
+def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
     technique = make_technique(stage.spec)
     seeds = _seeds(stage)
     device = place.accelerator.device
+    classes = place.data.classes
     inputs: Inputs
-    if trains_head_alone(sketch(technique, place.model, len(place.data.classes))):
+    vocabulary = None
+    if trains_head_alone(sketch(technique, place.model, len(classes))):
         features = place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
-        classifier = build_head_only(place.model, place.data.classes, ancestors, device, seeds["init"])
-        inputs = VectorInputs({name: vectors.to(device) for name, vectors in features.vectors.items()})
         paid = cost if features.computed_now else {}
+        classifier = build_head_only(place.model, classes, ancestors, device, seeds["init"])
+        inputs = VectorInputs({name: vectors.to(device) for name, vectors in features.vectors.items()})
+        apply_technique(technique, classifier, seeds["init"])
+        parameters = count_parameters(classifier)
     else:
-        tokenized = place.tokenize_seconds > 0
         tokens = place.tokens()
         begun = time.perf_counter()
-        classifier = build_classifier(place.model, place.data.classes, ancestors, device, seeds["init"])
-        cost = {"load": time.perf_counter() - begun, "tokenize": place.tokenize_seconds}
-        inputs = TokenInputs(tokens, place.micro_tokens, device, as_one=classifier.depends_on_batch)
-        paid = cost | {"tokenize": 0.0} if tokenized else cost
-    trained = apply_technique(technique, classifier, seeds["init"])
-    return _Ready(technique, classifier, trained, inputs, paid, cost)
+        classifier = build_classifier(place.model, classes, ancestors, device, seeds["init"])
+        cost = paid = {"load": time.perf_counter() - begun, "tokenize": place.tokenize_seconds}
+        inputs = TokenInputs(tokens, execution.micro_tokens, device, as_one=classifier.depends_on_batch)
+        apply_technique(technique, classifier, seeds["init"], inputs.batches(classifier, "train"))
+        parameters = count_parameters(classifier)
+        if execution.compact_vocabulary and _rows_only_decay(technique, classifier):
+            vocabulary = CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])
+    paid = {**paid, "tokenize": place.tokenizing_to_charge()}
+    trained = trainable(classifier)
+    return _Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, paid, cost)
+
+
+def _rows_only_decay(technique: Technique, classifier: TextClassifier) -> bool:
+    """Return whether an embedding row that no text uses is changed by weight decay alone, in every step."""
+    usual = type(technique).optimizer is Technique.optimizer and type(technique).trainable_at is Technique.trainable_at
+    return usual and compactable(classifier)
 
 
 def _seeds(stage: PlannedStage) -> Mapping[str, int]:
@@ -132,6 +162,7 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
         seed_order=_seeds(stage)["order"],
         seed_dropout=_seeds(stage)["dropout"],
         accelerator=place.accelerator,
+        execution=ready.execution,
         first_step=stage.first_step,
         autocast=autocast(place.accelerator.device, place.precision),
         events=watch.events,
@@ -154,7 +185,7 @@ def _record(
         key_parts=stage.key_parts,
         settings={**stage.spec.settings.keyed_values(), **asdict(stage.optimization)},
         budget=asdict(stage.budget),
-        parameters=count_parameters(ready.classifier),
+        parameters=ready.parameters,
         seconds={**no_time, **ready.seconds, **state.seconds},
         seconds_alone={**no_time, **ready.seconds_alone, **state.seconds},
         tokens=dict(state.tokens),
@@ -163,8 +194,7 @@ def _record(
             "device": device.type,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             "precision": place.precision,
-            "threads": torch.get_num_threads(),
-            "micro_tokens": place.micro_tokens,
+            **asdict(ready.execution),
         },
         started=started.isoformat(timespec="seconds"),
         ended=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -12,10 +12,12 @@ from tuneoff.files import digest
 from tuneoff.models.feature_cache import Cost, Features, cached_features
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, load_tokenizer, tokenize
+from tuneoff.plan import SEMANTICS
 from tuneoff.tasks.data_set import TaskData
 from tuneoff.training.build import Ancestor, build_classifier
 from tuneoff.training.device import Precision, autocast
 from tuneoff.training.inputs import TokenInputs
+from tuneoff.training.job import Execution
 from tuneoff.training.order import micro_batches
 
 USED = ("train", "dev", "test")
@@ -32,11 +34,12 @@ class Workplace:
     data: TaskData
     accelerator: Accelerator
     precision: Precision
-    micro_tokens: int
+    execution: Execution
     progress: Callable[[str, int, int], None] = lambda *_: None
 
     def __post_init__(self) -> None:
         self.tokenize_seconds = 0.0
+        self._tokenizing_charged = False
         self._tokens: Mapping[str, Tokens] | None = None
         self._features: dict[str, Features] = {}
 
@@ -54,11 +57,18 @@ class Workplace:
             self.tokenize_seconds = time.perf_counter() - begun
         return self._tokens
 
+    def tokenizing_to_charge(self) -> float:
+        """Return the seconds that tokenizing took, once: the stage that asks first bears them, the others none."""
+        seconds = 0.0 if self._tokenizing_charged else self.tokenize_seconds
+        self._tokenizing_charged = True
+        return seconds
+
     def features(self, ancestors: Sequence[Ancestor]) -> Features:
         """Return the pooled vectors of every labelled split as the backbone stands after these ancestors."""
         changed = [ancestor for ancestor in ancestors if ancestor.changes_backbone]
         key = digest(
             {
+                "semantics": SEMANTICS,
                 "model": self.model.keyed(),
                 "task": self.data.fingerprint,
                 "splits": self.splits,
@@ -77,12 +87,12 @@ class Workplace:
         device = self.accelerator.device
         classifier = build_classifier(self.model, self.data.classes, ancestors, device, head_seed=0)
         loaded = time.perf_counter()
-        inputs = TokenInputs(self.tokens(), self.micro_tokens, device)
+        inputs = TokenInputs(self.tokens(), self.execution.micro_tokens, device)
         started = time.perf_counter()
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
             for split in self.splits:
-                parts = micro_batches(inputs.lengths[split], self.micro_tokens)
+                parts = micro_batches(inputs.lengths[split], self.execution.micro_tokens)
                 done = 0
                 found = []
                 for part in parts:

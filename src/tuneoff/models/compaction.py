@@ -1,0 +1,73 @@
+"""Training only the rows of an embedding table whose tokens occur in the task: the others get no gradient anyway."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tuneoff.models.classifier import TextClassifier
+
+
+class CompactVocabulary:
+    """A classifier's embedding table, cut down to the rows in use while it is trained, and made whole afterwards.
+
+    Every row whose token occurs nowhere has a gradient of zero, so AdamW changes it by weight decay alone: `restore`
+    does that once, with the product over the steps. While cut down, the embedding module maps token ids to its rows
+    itself, so inputs stay as they are; its parameter keeps its name and has fewer rows.
+    """
+
+    def __init__(self, classifier: TextClassifier, used: Iterable[NDArray[np.integer]]) -> None:
+        """Cut the table down to the tokens in `used` (arrays of ids) and the padding; see `compactable` first."""
+        module = input_embedding(classifier)
+        assert module is not None
+        self.module = module
+        self.whole = module.weight
+        self.padding = module.padding_idx
+        rows = np.unique(np.concatenate([*used, [classifier.pad_id], [] if self.padding is None else [self.padding]]))
+        self.rows = torch.from_numpy(rows.astype(np.int64)).to(self.whole.device)
+        places = torch.full((len(self.whole),), -1, device=self.whole.device)
+        places[self.rows] = torch.arange(len(self.rows), device=self.whole.device)
+        self._hook = module.register_forward_pre_hook(lambda _, ids: (places[ids[0]], *ids[1:]))
+        module.weight = nn.Parameter(self.whole.detach()[self.rows].clone(), self.whole.requires_grad)
+        module.num_embeddings = len(self.rows)
+        if self.padding is not None:
+            module.padding_idx = int(places[self.padding])
+
+    def restore(self, decays: Iterable[float]) -> None:
+        """Put the trained rows back into the whole table; the others decay by the product of `decays`.
+
+        `decays` has, for each step taken, learning rate times weight decay. Each factor is rounded to float32, as
+        the optimizer rounds it.
+        """
+        factor = np.float64(1.0)
+        for decay in decays:
+            factor *= np.float64(np.float32(1.0 - decay))
+        trained: Tensor = self.module.weight.detach()
+        with torch.no_grad():
+            self.whole.mul_(float(factor))
+            self.whole[self.rows] = trained
+        self._hook.remove()
+        self.module.weight = self.whole
+        self.module.num_embeddings = len(self.whole)
+        self.module.padding_idx = self.padding
+
+
+def input_embedding(classifier: TextClassifier) -> nn.Embedding | None:
+    """Return the module that looks token ids up, None where the backbone has no plain one."""
+    backbone: Any = classifier.backbone
+    module = backbone.get_input_embeddings()
+    return module if isinstance(module, nn.Embedding) else None
+
+
+def compactable(classifier: TextClassifier) -> bool:
+    """Return whether the embedding table is trained and nothing else reads it (no output layer tied to it)."""
+    module = input_embedding(classifier)
+    if module is None or not module.weight.requires_grad or module.max_norm is not None or module.sparse:
+        return False
+    owners: list[Tensor] = []
+    for other in classifier.modules():
+        owners += [value for value in other.parameters(recurse=False) if value is module.weight]
+    return len(owners) == 1
