@@ -232,9 +232,10 @@ PROTOCOL = {
     "keep_weights": {"keep_weights": "none"},
     "micro_tokens": {"micro_tokens": 64},
     "threads": {"threads": 2},
+    "compact_vocabulary": {"compact_vocabulary": False},
     "device": {"device": "cpu"},
 }
-NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "threads", "device"}
+NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "threads", "compact_vocabulary", "device"}
 
 
 def test_each_field_of_the_protocol_is_tried_below():

@@ -1,5 +1,6 @@
 """tuneoff from Python: run a study, or load one from disk, and look at what came out."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,8 +140,9 @@ def run(
         read = ReadStudy(study_from_mapping(study, "tuneoff.run"), Path(), "tuneoff.run")
     else:
         read = read_study(str(study))
-    # Lines in a notebook too: rich's bars would need ipywidgets there.
-    console = Console(stderr=True, quiet=quiet, highlight=False, force_jupyter=False)
+    # In a notebook rich would take the cell for a terminal, and fill it with bars drawn one under the other.
+    terminal = sys.stderr.isatty()
+    console = Console(stderr=True, quiet=quiet, highlight=False, force_terminal=terminal, force_jupyter=False)
     reporter = Reporter(console, stop=lambda: False)
     try:
         store = run_study(read, Path(out) if out is not None else Path("runs") / read.study.name, reporter)

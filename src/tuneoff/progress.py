@@ -30,6 +30,7 @@ class Reporter:
         self._done = 0.0
         self._stage_done = 0.0
         self._tokens = 0
+        self._tokens_since: float | None = None
         self._stage_started = 0.0
         self._work: Mapping[StageAddress, Work] = {}
 
@@ -71,7 +72,8 @@ class Reporter:
 
     def _began(self, stage: PlannedStage) -> None:
         self._number += 1
-        self._stage_done, self._tokens, self._stage_started = 0.0, 0, time.monotonic()
+        self._stage_done, self._stage_started = 0.0, time.monotonic()
+        self._tokens, self._tokens_since = 0, None
         self._bars.update(self._stage_bar, description=self._title(stage), completed=0, total=self._stage_total(stage))
         self._bars.update(self._stage_bar, told="preparing")
         if not self.console.is_terminal:
@@ -82,8 +84,11 @@ class Reporter:
 
     def _event(self, stage: PlannedStage, row: Mapping[str, Any]) -> None:
         work = self._work[stage.address]
-        if row["event"] == "train":
+        if self._tokens_since is None:  # a stage that goes on has spent seconds before
+            self._tokens_since = row["seconds"]
+        elif row["event"] == "train":
             self._tokens += row["tokens"]
+        if row["event"] == "train":
             self._stage_done += work.per_step
         else:
             self._stage_done += work.per_evaluation.get(row["split"], 0.0)
@@ -92,7 +97,8 @@ class Reporter:
         assert stage.budget is not None
         share = row["stage_step"] / stage.budget.steps
         left = self._left(self._total - self._done - self._stage_done)
-        speed = f" · {self._tokens / max(row['seconds'], 1e-9):,.0f} tokens/s" if self._tokens else ""
+        seconds = max(row["seconds"] - self._tokens_since, 1e-9)
+        speed = f" · {self._tokens / seconds:,.0f} tokens/s" if self._tokens else ""
         loss = f"{row['loss']:.3f}" if row["loss"] is not None else "not finite"
         said = f"step {row['stage_step']}/{stage.budget.steps} · loss {loss}{speed}"
         this = self._left(self._stage_total(stage) - self._stage_done)

@@ -22,6 +22,7 @@ from tuneoff.tasks import load_task, task_name
 from tuneoff.training.build import make_technique, sketch, trains_head_alone
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator
 from tuneoff.training.job import Execution
+from tuneoff.training.memory import keep_freed_memory
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Prepared:
 def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     """Load and check all that a study needs before its first step; raises TuneoffError for what is wrong with it."""
     study = read.study
-    _use_threads(study)
+    torch.set_num_threads(study.protocol.threads or os.cpu_count() or 1)
+    keep_freed_memory()
     device = choose_device(study.protocol)
     precision = choose_precision(study.protocol, device)
     listener.announce("reading the task")
@@ -154,7 +156,3 @@ def _with_tokens(description: dict[str, Any], place: Workplace) -> dict[str, Any
 def mean_length(tokens: Tokens) -> float:
     """Return the mean number of tokens of a split's rows."""
     return sum(len(ids) for ids in tokens.ids) / len(tokens.ids)
-
-
-def _use_threads(study: "Study") -> None:
-    torch.set_num_threads(study.protocol.threads or os.cpu_count() or 1)

@@ -1,6 +1,7 @@
 """`tuneoff run`: compute what is missing, show the table, say where the report is."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from tuneoff.reading import ReadStudy
 from tuneoff.report import REPORT, terminal_table
 from tuneoff.running import run_study
 from tuneoff.training.state import Interrupted
+
+STOPPING = "stopping after this step, to keep what is done (press Ctrl-C again to leave at once)"
 
 
 class StopRequest:
@@ -31,7 +34,8 @@ class StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self.console.print("stopping after this step, to keep what is done (press Ctrl-C again to leave at once)")
+        # By a thread: the signal may have come in the middle of a print, which would be begun again in here.
+        threading.Thread(target=_say, args=(self.console, STOPPING)).start()
 
     @contextmanager
     def listening(self) -> Iterator[None]:

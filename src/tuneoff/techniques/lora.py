@@ -88,3 +88,5 @@ class Lora(Technique):
             layer.merge()
             parent, _, last = name.rpartition(".")
             setattr(classifier.get_submodule(parent), last, layer.get_base_layer())
+        # peft's note of the adapters; with it, those of a next stage would be taken for a second set.
+        del classifier.backbone.peft_config
