@@ -1,16 +1,16 @@
 """`tuneoff plan`: the paper's exact counts from a config.json alone, and what cannot be known said as unknown."""
 
+import io
 import json
-import os
 import shutil
-import subprocess
-import sys
+from contextlib import redirect_stdout
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForSequenceClassification, Qwen3Config
 
+from tuneoff.cli import main
 from tuneoff.commands.plan import describe_plan, plan_command
 from tuneoff.running import compute_study
 from tuneoff.study import DEFAULT_TECHNIQUES
@@ -35,14 +35,18 @@ def paper(tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
     (folder / "model").mkdir()
     (folder / "model" / "config.json").write_text(json.dumps({"model_type": "qwen3", **PAPER}))
-    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    environment = os.environ | offline | {"HF_HOME": str(folder / "hub"), "TUNEOFF_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-c", "from tuneoff.cli import main; main()"]
-    command += ["plan", "terra-2025", "--model", "model", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert sorted(path.name for path in folder.iterdir()) in (["model"], ["hub", "model"])  # a plan writes nothing
-    return json.loads(done.stdout)
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), pytest.raises(SystemExit) as left:
+        # Else the hub would be asked for the data, again and again.
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        patch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+        patch.setattr("datasets.config.HF_DATASETS_CACHE", folder / "hub")
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+        patch.chdir(folder)
+        main(["plan", "terra-2025", "--model", "model", "--json"])
+    assert left.value.code == 0
+    assert [path.name for path in folder.iterdir() if path.name != "hub"] == ["model"]  # a plan writes nothing
+    return json.loads(printed.getvalue())
 
 
 def counts(described, model="model"):

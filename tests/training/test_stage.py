@@ -128,12 +128,11 @@ def test_history_and_predictions_agree(planned):
         assert row["accuracy"] == pytest.approx(right.mean())
 
 
-@pytest.mark.parametrize("technique", ["linear-probe", "lora"])
-def test_the_seeds_of_head_order_and_dropout_are_used_apart(planned, technique):
+def test_the_seeds_of_head_order_and_dropout_are_used_apart(planned):
     """Changing one of the three alone changes the result; none of them changes nothing."""
     from dataclasses import replace
 
-    stages, place, store = planned(technique, family="distilbert")
+    stages, place, store = planned("lora", family="distilbert", steps=2)
     (stage,) = stages
     results = []
     for change in ({}, {}, {"init": 1}, {"order": 1}, {"dropout": 1}):
@@ -141,9 +140,7 @@ def test_the_seeds_of_head_order_and_dropout_are_used_apart(planned, technique):
         run([replace(stage, key_parts=parts)], place, store)
         results.append([row["loss"] for row in store.history(stage.address)])
     plain, again, *others = results
-    assert plain == again
-    differs = [other != plain for other in others]
-    assert differs == [True, True, technique != "linear-probe"]  # a head on vectors has no dropout
+    assert plain == again and all(other != plain for other in others)
 
 
 def test_execution_changes_time_and_memory_alone(planned):

@@ -10,6 +10,8 @@ NOTICES = {
     "no_comparison": "Differences between techniques have not been tested; compare them with the spread between seeds.",
     "test_examples": "Accuracy is measured on {examples} test examples.",
     "commonest_class": "Always answering test's commonest class ({label}) gives an accuracy of {share:.3f}.",
+    "guessing": "Nothing here beats guessing: with {examples} test examples and {techniques} techniques, an accuracy "
+    "below {needed:.3f} comes about by chance where every text is given the commonest class.",
     "limited": "Only the first {limit} rows of each split were used.",
     "misindexed": "{model} was pooled at a wrong position (misindexed) on purpose, to replicate a defect.",
     "runs_failed": "{failed} of {asked} runs failed; means are over the runs that are done.",
@@ -65,9 +67,34 @@ def _about_data(
         if labels and sum(labels.values()):
             commonest = max(labels, key=lambda label: int(labels[label]))
             found.append(_notice("commonest_class", label=commonest, share=labels[commonest] / sum(labels.values())))
+            found += _about_guessing(labels[commonest] / sum(labels.values()), task, runs)
     if limit := study["task"].get("limit"):
         found.append(_notice("limited", limit=limit))
     return found
+
+
+def _about_guessing(share: float, task: dict[str, Any], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say so if no technique's mean accuracy is above what the commonest class reaches by chance.
+
+    The bound is the smallest accuracy with an exact binomial p-value of at most 5% over the number of techniques
+    (Bonferroni), for a single run; means over seeds vary less, so for them it is on the safe side.
+    """
+    scores: dict[tuple[str, str], list[float]] = {}
+    examples = {run["examples"] for run in runs if run["status"] == "done" and run["examples"]}
+    for run in runs:
+        if run["status"] == "done" and run["metrics"] and run["model"] == task["model"]:
+            accuracy = run["metrics"]["accuracy"]
+            if accuracy is not None:
+                scores.setdefault((run["model"], run["technique"]), []).append(accuracy)
+    if len(examples) != 1 or not scores:
+        return []
+    from scipy.stats import binom
+
+    (count,) = examples
+    needed = (binom.isf(0.05 / len(scores), count, share) + 1) / count
+    if max(sum(found) / len(found) for found in scores.values()) >= needed:
+        return []
+    return [_notice("guessing", examples=count, techniques=len(scores), needed=float(needed))]
 
 
 def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,7 +23,8 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
         first = say("lead.compared", techniques=len(names), **asked)
     if not any(run["status"] == "done" for run in results["runs"]):
         return [first, say("lead.none")]
-    return [first, *_outcome(results, table, say)]
+    guessing = any(notice["id"] == "guessing" for notice in study.get("notices") or [])
+    return [first, *([say("lead.guessing")] if guessing else []), *_outcome(results, table, say)]
 
 
 def _outcome(results: Results, table: Table, say: Words) -> list[str]:

@@ -161,6 +161,8 @@ ENGLISH: Mapping[str, str] = {
     "lead.seeds.one": "one seed",
     "lead.seeds.many": "{n} seeds",
     "lead.none": "No run is done yet.",
+    "lead.guessing": "Nothing here beats guessing: no accuracy is above what always answering one class reaches by "
+    "chance.",
     "lead.best": "The highest mean accuracy on test is that of {technique}: {value}.",
     "lead.best.one_seed": "The highest accuracy on test is that of {technique}: {value}.",
     "lead.best.model": "With {model}, the highest mean accuracy on test is that of {technique}: {value}.",

@@ -1,0 +1,52 @@
+import pytest
+from scipy.stats import binomtest
+
+from tuneoff.evidence.notices import notices
+
+
+def made(accuracies, examples, labels):
+    """The arguments of notices() for one model, with an accuracy a technique."""
+    runs = [
+        {
+            "status": "done",
+            "examples": examples,
+            "metrics": {"accuracy": value},
+            "model": "m",
+            "task": "t",
+            "machine": {},
+        }
+        | {"technique": str(number), "settings": {}, "budget": {}}
+        for number, value in enumerate(accuracies)
+    ]
+    techniques = [{"name": run["technique"]} for run in runs]
+    study = {"protocol": {"eval_on": "dev"}, "techniques": techniques, "seeds": [0], "task": {}}
+    tasks = [{"model": "m", "splits": {"test": {"labels": labels}}}]
+    return {notice["id"]: notice for notice in notices(study, [], tasks, runs)}
+
+
+@pytest.mark.parametrize(
+    ("examples", "share", "techniques"), [(200, 0.5, 1), (307, 0.5, 5), (200, 0.1, 5), (31, 0.7, 3)]
+)
+def test_guessing_is_said_up_to_the_exact_binomial_bound(examples, share, techniques):
+    common = round(share * examples)
+    labels = {"a": common, **{f"b{number}": 1 for number in range(examples - common)}}
+    level = 0.05 / techniques
+    beyond = next(
+        right
+        for right in range(examples + 1)
+        if binomtest(right, examples, common / examples, alternative="greater").pvalue <= level
+    )
+    for right, expected in ((beyond - 1, True), (beyond, False)):
+        accuracies = [right / examples] + [0.0] * (techniques - 1)
+        assert ("guessing" in made(accuracies, examples, labels)) is expected
+
+
+def test_the_paper_beats_guessing_with_lora_alone():
+    """Its table: five techniques, 307 examples; the bound for one technique of five lies between 0.606 and 0.557."""
+    half = {"entailment": 153, "not_entailment": 154}
+    assert "guessing" not in made([0.557, 0.537, 0.629, 0.606, 0.593], 307, half)
+    assert "guessing" in made([0.557, 0.537], 307, half)
+
+
+def test_nothing_is_said_without_results():
+    assert "guessing" not in made([], 10, {"a": 5, "b": 5})
