@@ -57,6 +57,14 @@ def test_the_old_content_stands_until_the_new_one_is_whole(tmp_path):
     assert seen == ["old"] and path.read_text() == "new" and names(path.parent) == ["file.txt"]
 
 
+def test_who_reads_while_it_is_replaced_reads_the_old_to_its_end(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with path.open() as reader:
+        write_text(path, "something longer")
+        assert reader.read() == "old"
+
+
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     code = (
         "import os, pathlib, sys; from tuneoff.files import write_atomically\n"

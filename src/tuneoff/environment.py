@@ -26,10 +26,15 @@ def describe_environment(folder: Path) -> dict[str, Any]:
         "threads": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": [{"name": gpu.name, "memory_bytes": gpu.total_memory} for gpu in gpus],
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": package_versions(),
         "git": _git_state(folder),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on, tuneoff's own first."""
+    return {name: found for name in ("tuneoff", *PACKAGES) if (found := _version(name))}
 
 
 def _version(package: str) -> str | None:

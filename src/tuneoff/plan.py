@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tuneoff.files import digest
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.study import Protocol, Study
+from tuneoff.techniques import get
 from tuneoff.techniques.base import Optimization
 from tuneoff.techniques.composition import ComposedTechnique, StageSpec, compose
 
@@ -164,7 +165,12 @@ def resolve_optimization(protocol: Protocol, spec: StageSpec) -> Optimization:
 
 
 def resolve_budget(protocol: Protocol, spec: StageSpec, rows: int | None) -> StageBudget | None:
-    """Return a stage's budget, its own or else the protocol's; None where it depends on unknown data."""
+    """Return a stage's budget, its own or else the protocol's; None where it depends on unknown data.
+
+    A stage without gradients is fitted once, which counts as one step.
+    """
+    if get(spec.technique).gradient_free:
+        return StageBudget(1, protocol.batch_size, 1, protocol.eval_on)
     steps, epochs = spec.settings.steps, spec.settings.epochs
     if steps is None and epochs is None:
         steps, epochs = protocol.steps, protocol.epochs

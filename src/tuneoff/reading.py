@@ -69,7 +69,8 @@ def shipped_studies() -> dict[str, str]:
 
 def resolved_yaml(study: Study) -> str:
     """Return a study as YAML with every setting written out; reading it gives an equal study."""
-    return f"# Every setting of this study, defaults included.\n{to_yaml(study.model_dump(mode='json'))}"
+    heading = "# Every setting of this study; what techniques add by default is in the records of their stages."
+    return f"{heading}\n{to_yaml(study.model_dump(mode='json'))}"
 
 
 def _shipped_names() -> list[str]:

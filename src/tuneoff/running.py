@@ -98,7 +98,8 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     with store.lock():
         prepared = prepare(read, listener)
         plan = make_plan(read.study, prepared.questions, store)
-        store.create(resolved_yaml(_with_model_names(prepared)), describe_environment(read.base))
+        environment = describe_environment(read.base) if plan.to_run else None
+        store.create(resolved_yaml(_with_model_names(prepared)), environment)
         describe(prepared, store)
         run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
     return store
@@ -141,14 +142,14 @@ def describe(prepared: Prepared, store: Store) -> None:
 
 
 def _with_tokens(description: dict[str, Any], place: Workplace) -> dict[str, Any]:
-    """Add to each labelled split how long its texts are in this model's tokens, and how many were cut."""
+    """Add to each labelled split how long its texts are in this model's tokens, and which share was cut."""
     for split, tokens in place.tokens().items():
         lengths = sorted(len(ids) for ids in tokens.ids)
         description["splits"][split]["tokens"] = {
             "mean": mean_length(tokens),
             "median": lengths[len(lengths) // 2],
             "max": lengths[-1],
-            "cut": tokens.cut,
+            "cut": tokens.cut / len(lengths),
         }
     return description
 

@@ -106,13 +106,14 @@ class Store:
             raise StoreError(f"{root}: not a run directory (no study.yaml in it); {hint}")
         return cls(root)
 
-    def create(self, study_yaml: str, environment: Mapping[str, Any]) -> None:
-        """Write what was asked and where it runs; raises StoreError where the folder cannot be written."""
+    def create(self, study_yaml: str, environment: Mapping[str, Any] | None) -> None:
+        """Write what was asked, and where it runs unless nothing does; raises StoreError where that is impossible."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             remove_leftovers(self.root)
             write_text(self.root / "study.yaml", study_yaml)
-            write_json(self.root / "environment.json", environment)
+            if environment is not None:
+                write_json(self.root / "environment.json", environment)
         except OSError as error:
             raise StoreError(f"{self.root}: cannot be written ({error.strerror}); give another --out") from error
 

@@ -80,10 +80,11 @@ def test_tokens_are_counted_as_they_are_passed(planned):
     assert record.tokens["computed"] >= record.tokens["trained"] + record.tokens["evaluated"]
 
 
-def test_a_head_alone_passes_no_tokens_and_pays_for_its_vectors_once(planned):
+def test_a_head_alone_passes_each_text_once_and_pays_for_its_vectors_once(planned):
     stages, place, store = planned("linear-probe", seeds=2)
     first, second = (run([stage], place, store) for stage in stages)
-    assert set(first.tokens.values()) == {0}
+    texts = sum(len(ids) for split in place.tokens().values() for ids in split.ids)
+    assert first.tokens == second.tokens == {"trained": 0, "computed": texts, "evaluated": 0}
     assert first.seconds["features"] > 0 and second.seconds["features"] == second.seconds["load"] == 0
     assert second.seconds_alone["features"] == first.seconds_alone["features"] == first.seconds["features"]
 

@@ -145,7 +145,7 @@ def hardware_table(results: Results, say: Words = WORDS) -> Table:
         "cpu": plain(known.get("cpu"), say),
         "cores": plain(known.get("cores"), say),
         "memory": size(known.get("memory_bytes"), say),
-        "gpus": plain(known.get("gpus"), say),
+        "gpus": plain(_gpus(known.get("gpus")), say),
         "device": "; ".join(dict.fromkeys(_machine(machine, say) for machine in machines)),
         "platform": plain(known.get("platform"), say),
         "python": plain(known.get("python"), say),
@@ -198,3 +198,7 @@ def runs_table(results: Results, say: Words = WORDS) -> Table:
             ]
         )
     return Table("runs", say("table.runs"), columns, rows)
+
+
+def _gpus(gpus: Sequence[Mapping[str, Any]] | None) -> list[str] | None:
+    return None if gpus is None else [f"{gpu['name']}, {size(gpu['memory_bytes'])}" for gpu in gpus]

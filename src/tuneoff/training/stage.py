@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from tuneoff.environment import package_versions
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable
 from tuneoff.plan import PlannedStage
@@ -92,6 +93,7 @@ class _Ready:
     inputs: Inputs
     execution: Execution
     vocabulary: CompactVocabulary | None
+    feature_tokens: int
     seconds: Mapping[str, float]
     seconds_alone: Mapping[str, float]
 
@@ -110,11 +112,12 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
     device = place.accelerator.device
     classes = place.data.classes
     inputs: Inputs
-    vocabulary = None
+    vocabulary, feature_tokens = None, 0
     if trains_head_alone(sketch(technique, place.model, len(classes))):
         features = place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
         paid = cost if features.computed_now else {}
+        feature_tokens = features.cost.tokens
         classifier = build_head_only(place.model, classes, ancestors, device, seeds["init"])
         inputs = VectorInputs({name: vectors.to(device) for name, vectors in features.vectors.items()})
         apply_technique(technique, classifier, seeds["init"])
@@ -131,7 +134,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
             vocabulary = CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])
     paid = {**paid, "tokenize": place.tokenizing_to_charge()}
     trained = trainable(classifier)
-    return _Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, paid, cost)
+    return _Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, feature_tokens, paid, cost)
 
 
 def _rows_only_decay(technique: Technique, classifier: TextClassifier) -> bool:
@@ -149,7 +152,6 @@ def _seeds(stage: PlannedStage) -> Mapping[str, int]:
 def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> Job:
     assert stage.budget is not None
     budget = stage.budget
-    steps = 1 if ready.technique.gradient_free else budget.steps
     labels = {name: place.data.splits[name].labels for name in place.splits}
     return Job(
         technique=ready.technique,
@@ -158,7 +160,7 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
         inputs=ready.inputs,
         labels={name: values for name, values in labels.items() if values is not None},
         optimization=stage.optimization,
-        budget=Budget(steps, budget.batch_size, budget.eval_every, budget.eval_on),
+        budget=Budget(budget.steps, budget.batch_size, budget.eval_every, budget.eval_on),
         seed_order=_seeds(stage)["order"],
         seed_dropout=_seeds(stage)["dropout"],
         accelerator=place.accelerator,
@@ -188,13 +190,14 @@ def _record(
         parameters=ready.parameters,
         seconds={**no_time, **ready.seconds, **state.seconds},
         seconds_alone={**no_time, **ready.seconds_alone, **state.seconds},
-        tokens=dict(state.tokens),
+        tokens={**state.tokens, "computed": state.tokens["computed"] + ready.feature_tokens},
         peak_memory={},
         machine={
             "device": device.type,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             "precision": place.precision,
             **asdict(ready.execution),
+            "packages": package_versions(),
         },
         started=started.isoformat(timespec="seconds"),
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
