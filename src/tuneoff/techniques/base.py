@@ -51,8 +51,9 @@ class Optimization:
 class Technique:
     """One way of fine-tuning, as one stage. A subclass gives what differs; the loop knows no technique's name.
 
-    The order of the calls: `apply`, `data_pass`, `optimizer`, then either `fit` once (where `gradient_free`) or in each
-    step `train_mode`, `trainable_at`, `loss`, the optimizer's own step, `after_step`. `merge` comes before a next stage.
+    The order of the calls: `apply`, `data_pass`, `optimizer`, then either `fit` once (where `gradient_free`) or, in
+    each step, `train_mode`, `trainable_at`, `loss`, the optimizer's own step and `after_step`. `merge` comes before a
+    next stage.
     """
 
     name: ClassVar[str]
