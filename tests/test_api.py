@@ -176,6 +176,7 @@ def test_the_report_is_written_and_copied(result, tmp_path):
     assert page == result.path / "report.html" and page.is_file()
     copy = result.report(tmp_path / "new" / "mine.html")
     assert copy == tmp_path / "new" / "mine.html" and copy.read_bytes() == page.read_bytes()
+    assert result.report(tmp_path / "new") == tmp_path / "new" / "report.html"
 
 
 def test_loading_needs_a_run_directory_and_no_torch(result, tmp_path):

@@ -282,3 +282,15 @@ def test_the_lock_is_free_once_its_context_is_left(store):
         raise ZeroDivisionError
     with store.lock():
         pass
+
+
+def test_a_torn_history_or_study_is_a_store_error(made_up, tmp_path):
+    store = made_up(techniques=("lora",)).write(tmp_path)
+    (record,) = store.records()
+    (store.folder(record.address) / HISTORY).write_text('{"event": "tr', encoding="utf-8")
+    with pytest.raises(StoreError, match=r"history.jsonl: not valid JSON lines"):
+        store.history(record.address)
+    for text in ("a: [", "- a list"):
+        (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(StoreError, match=r"study.yaml: not"):
+            store.study()

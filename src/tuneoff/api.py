@@ -82,14 +82,14 @@ class Result:
         return Plot(figure(self.results, self.store, kind), kind)
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Write the report, with figures and tables, and return the page; `path` gets a copy of the page."""
+        """Write the report, with figures and tables, and return the page; `path`, a file or folder, gets a copy."""
         from tuneoff.files import write_text
         from tuneoff.report import write_report
 
         page = write_report(self.store)
         if path is None:
             return page
-        copy = Path(path)
+        copy = Path(path) / page.name if Path(path).is_dir() else Path(path)
         write_text(copy, page.read_text(encoding="utf-8"))
         return copy
 

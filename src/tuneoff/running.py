@@ -95,8 +95,8 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     from tuneoff.reading import resolved_yaml
 
     store = Store(out)
+    prepared = prepare(read, listener)
     with store.lock():
-        prepared = prepare(read, listener)
         plan = make_plan(read.study, prepared.questions, store)
         environment = describe_environment(read.base) if plan.to_run else None
         store.create(resolved_yaml(_with_model_names(prepared)), environment)

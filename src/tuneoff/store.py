@@ -137,7 +137,14 @@ class Store:
         """Return the study as it was resolved."""
         import yaml
 
-        return dict(yaml.safe_load((self.root / "study.yaml").read_text(encoding="utf-8")))
+        path = self.root / "study.yaml"
+        try:
+            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, ValueError) as error:
+            raise StoreError(f"{path}: not valid YAML ({error}); run the study again to write it anew") from error
+        if not isinstance(value, dict):
+            raise StoreError(f"{path}: not a study; run the study again to write it anew")
+        return value
 
     def environment(self) -> dict[str, Any]:
         """Return versions, hardware and git state of the last command that ran here."""
@@ -191,7 +198,12 @@ class Store:
         path = self.folder(address) / HISTORY
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise StoreError(
+                f"{path}: not valid JSON lines ({error}); delete its folder and run the study again"
+            ) from error
 
     def predictions(self, address: StageAddress) -> "pd.DataFrame":
         """Return split, row, source_id, step, label and logits of every evaluated example."""

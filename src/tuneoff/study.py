@@ -136,7 +136,9 @@ class Protocol(Section):
     max_grad_norm: float | Literal["off"] = unkeyed(1.0, doc="Gradients are clipped to this norm.")
     precision: Literal["auto", "fp32", "bf16"] = unkeyed("auto", doc="auto: bf16 autocast on a GPU, else fp32.")
     keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
-    micro_tokens: int = unkeyed(1500, doc="Tokens computed at once; changes time and memory alone.", ge=1)
+    micro_tokens: int = unkeyed(
+        1500, doc="Tokens computed at once: time, memory, and which dropout masks are drawn.", ge=1
+    )
     compact_vocabulary: bool = unkeyed(
         True, doc="Train only the embedding rows whose tokens occur; changes time and memory alone."
     )

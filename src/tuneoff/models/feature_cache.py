@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tuneoff.errors import StoreError
 from tuneoff.files import write_atomically
 
 
@@ -52,5 +53,10 @@ def cached_features(key: str, compute: Callable[[], Features]) -> Features:
     features = compute()
     header = {"cost": json.dumps(asdict(features.cost))}
     tensors = {name: vectors.cpu().contiguous() for name, vectors in features.vectors.items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+    try:
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+    except OSError as error:
+        raise StoreError(
+            f"{cache_folder()}: the cache cannot be written ({error.strerror}); set TUNEOFF_CACHE to a folder that can"
+        ) from error
     return features

@@ -34,10 +34,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a stage is computed: it changes time and memory alone. Fixed when a stage starts, and kept when it resumes.
+    """How a stage is computed: time, memory and chance alone. Fixed when a stage starts, and kept when it resumes.
 
-    `micro_tokens` are computed at once, on `threads` CPU threads; `compact_vocabulary` trains only the embedding rows
-    in use.
+    `micro_tokens` (which also decide the dropout masks that are drawn) are computed at once, on `threads` CPU threads;
+    `compact_vocabulary` trains only the embedding rows in use.
     """
 
     micro_tokens: int
