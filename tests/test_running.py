@@ -1,7 +1,6 @@
 """From a study to a run directory: what is checked before the first step, and what the directory says of itself."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from tuneoff.plan import make_plan
 from tuneoff.reading import read_study, resolved_yaml
 from tuneoff.running import compute_study, expected_work, prepare, run_study
 from tuneoff.store import Store
+from tuneoff.training.device import usable_threads
 
 
 def files(folder):
@@ -111,7 +111,7 @@ def test_the_studys_threads_are_used(study, listener):
         prepare(study(threads=1), listener())
         assert torch.get_num_threads() == 1
         prepare(study(threads=None), listener())
-        assert torch.get_num_threads() == os.cpu_count()
+        assert torch.get_num_threads() == usable_threads()
     finally:
         torch.set_num_threads(before)
 

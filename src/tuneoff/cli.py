@@ -30,7 +30,7 @@ DataOption = Annotated[
     str | None, typer.Option("--data", metavar="DIR", help="Folder with a built-in task's own files.")
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/<study> if left out.")
+    Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/NAME of the study if left out.")
 ]
 SeedsOption = Annotated[int | None, typer.Option("--seeds", metavar="N", min=1, help="Seeds 0 to N-1.")]
 StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Optimizer steps of each stage.")]

@@ -1,6 +1,5 @@
 """From a checked study to a finished run directory: prepare, plan, compute, report."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from tuneoff.store import StageAddress, Store
 from tuneoff.tasks import describe as describe_task
 from tuneoff.tasks import load_task, task_name
 from tuneoff.training.build import make_technique, sketch, trains_head_alone
-from tuneoff.training.device import choose_device, choose_precision, make_accelerator
+from tuneoff.training.device import choose_device, choose_precision, make_accelerator, usable_threads
 from tuneoff.training.job import Execution
 from tuneoff.training.memory import keep_freed_memory
 from tuneoff.training.workplace import Workplace
@@ -42,7 +41,7 @@ class Prepared:
 def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     """Load and check all that a study needs before its first step; raises TuneoffError for what is wrong with it."""
     study = read.study
-    torch.set_num_threads(study.protocol.threads or os.cpu_count() or 1)
+    torch.set_num_threads(study.protocol.threads or usable_threads())
     keep_freed_memory()
     device = choose_device(study.protocol)
     precision = choose_precision(study.protocol, device)

@@ -142,7 +142,7 @@ class Protocol(Section):
     compact_vocabulary: bool = unkeyed(
         True, doc="Train only the embedding rows whose tokens occur; changes time and memory alone."
     )
-    threads: int | None = unkeyed(None, doc="CPU threads; all cores if left out.", ge=1)
+    threads: int | None = unkeyed(None, doc="CPU threads; OMP_NUM_THREADS or the physical cores if left out.", ge=1)
     device: Literal["auto", "cpu", "cuda", "mps"] = unkeyed("auto", doc="Where to compute.")
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@ import torch
 
 from tuneoff.errors import StudyError
 from tuneoff.study import Protocol
-from tuneoff.training.device import autocast, choose_device, choose_precision, make_accelerator
+from tuneoff.training.device import autocast, choose_device, choose_precision, make_accelerator, usable_threads
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -57,3 +57,11 @@ def test_autocast_computes_in_bf16_or_leaves_everything_as_it_is():
 def test_the_accelerator_is_on_the_device_and_leaves_precision_to_us():
     first, second = make_accelerator(CPU), make_accelerator(CPU)
     assert first.device.type == second.device.type == "cpu" and first.mixed_precision == "no"
+
+
+@pytest.mark.parametrize(("asked", "physical", "allowed", "expected"), [("3", 8, 16, 3), ("", 8, 16, 8), ("", 8, 2, 2)])
+def test_threads_are_those_asked_for_or_the_physical_cores_allowed(monkeypatch, asked, physical, allowed, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: physical)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(allowed)), raising=False)
+    assert usable_threads() == expected

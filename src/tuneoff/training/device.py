@@ -1,9 +1,11 @@
 """Where a study computes, and in which precision."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
+import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -29,6 +31,17 @@ def choose_precision(protocol: Protocol, device: torch.device) -> Precision:
     if protocol.precision != "auto":
         return protocol.precision
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def usable_threads() -> int:
+    """Return how many CPU threads to compute with: OMP_NUM_THREADS, else the physical cores this process may use.
+
+    Two threads on one physical core are slower than one in matrix products.
+    """
+    if (asked := os.environ.get("OMP_NUM_THREADS", "")).isdigit() and int(asked) > 0:
+        return int(asked)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
 
 def make_accelerator(device: torch.device) -> Accelerator:
