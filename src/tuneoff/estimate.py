@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.resolve import ResolvedModel
@@ -11,7 +12,8 @@ from tuneoff.training.build import count_parameters, make_technique, sketch, tra
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
 BYTES = 4  # of a number in fp32
 ADAM_NUMBERS = 3  # gradient and two moments, beside the weight itself
-WITHOUT_MODEL = 500 << 20  # a process that has imported torch and transformers, in bytes: measured 480 MiB
+WITHOUT_MODEL = 386 << 20  # bytes of a process that has imported torch, transformers and peft, as measured
+OF_A_TOKEN = 1278  # bytes that a fast tokenizer takes for each token it knows: 305 MiB for XLM-R's 250,002
 HIDDEN_KEPT = 16  # numbers of hidden size that a transformer layer keeps a token for its backward pass
 INNER_KEPT = 3  # and of the inner size of its feed-forward part
 
@@ -45,11 +47,15 @@ class Cost:
 
 
 def estimate_cost(stage: PlannedStage, model: ResolvedModel, n_classes: int, micro_tokens: int) -> Cost:
-    """Return a stage's cost from the model's shapes alone, built on the meta device."""
+    """Return a stage's cost from the model's shapes alone, built on the meta device.
+
+    Of an embedding table that is cut down to the rows in use (see `models.compaction`) the whole is counted.
+    """
     meta = sketch(make_technique(stage.spec), model, n_classes)
     alone = trains_head_alone(meta)
     counts = count_parameters(meta)
-    memory = WITHOUT_MODEL + BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
+    memory = WITHOUT_MODEL + OF_A_TOKEN * (_text_config(meta).vocab_size or 0)
+    memory += BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
     if not alone:
         memory += BYTES * micro_tokens * _kept_per_token(meta)
     return Cost(counts, alone, memory, BYTES * counts["trained"])
@@ -57,12 +63,17 @@ def estimate_cost(stage: PlannedStage, model: ResolvedModel, n_classes: int, mic
 
 def _kept_per_token(meta: TextClassifier) -> int:
     """Return how many numbers a backward pass needs of each token, from the shapes of the layers."""
-    config = meta.backbone.config
-    config = getattr(config, "get_text_config", lambda: config)()
+    config = _text_config(meta)
     hidden = int(getattr(config, "hidden_size", 0))
     inner = int(getattr(config, "intermediate_size", None) or 4 * hidden)
     layers = int(getattr(config, "num_hidden_layers", 1))
     return layers * (HIDDEN_KEPT * hidden + INNER_KEPT * inner)
+
+
+def _text_config(meta: TextClassifier) -> Any:
+    """Return the config of the part that reads text."""
+    backbone: Any = meta.backbone
+    return backbone.config.get_text_config()
 
 
 def estimate_work(head_alone: bool, lengths: Mapping[str, float], rows: Mapping[str, int], batch_size: int) -> Work:
