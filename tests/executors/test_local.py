@@ -161,3 +161,25 @@ def test_a_compact_vocabulary_gives_the_same_weights(study, listener, tmp_path, 
     assert weights[0].keys() == weights[1].keys()
     for name, value in weights[0].items():
         np.testing.assert_allclose(value, weights[1][name], atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "qwen3", "llama"])
+def test_a_classs_own_head_runs_through_all_techniques(study, listener, tmp_path, family):
+    read = study(DEFAULT_TECHNIQUES, family, model={"head": "native"}, steps=2, eval_every=1)
+    store = compute_study(read, tmp_path / "out", listener())
+    records = {record.address.chain: record for record in store.records()}
+    assert {record.status for record in records.values()} == {"done"} and len(records) == 5
+    probe = load_file(store.weights(records["linear-probe"].address))
+    assert sum(value.numel() for value in probe.values()) == records["linear-probe"].parameters["trained"]
+    ended = store.predictions(records["linear-probe"].address)
+    began = store.predictions(records["linear-probe+lora"].address)
+    first, last = (np.stack(frame[frame["step"] == at]["logits"]) for frame, at in ((began, 0), (ended, 2)))
+    np.testing.assert_allclose(first, last, atol=1e-5)
+
+
+def test_the_defect_of_2025_can_be_replicated_and_is_labelled(study, listener, tmp_path):
+    read = study(["linear-probe", "lora"], "qwen3", model={"pooling": "misindexed"}, steps=2)
+    store = compute_study(read, tmp_path / "out", listener())
+    assert [record.status for record in store.records()] == ["done", "done"]
+    notices = {notice["id"] for notice in build_results(store)["study"]["notices"]}
+    assert "misindexed" in notices
