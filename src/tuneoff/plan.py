@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEY_VERSION = 1
 DIGEST_LENGTH = 64  # of a sha256, which says nothing to a reader
-SEMANTICS = 1  # raised when training gives other results for the same settings
+SEMANTICS = 2  # raised when training gives other results for the same settings
 DEFAULT_EPOCHS = 4.0
 DEFAULT_EVALUATIONS = 20
 

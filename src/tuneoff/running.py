@@ -50,7 +50,13 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     name = task_name(study.task)
     accelerator = make_accelerator(device)
     protocol = study.protocol
-    execution = Execution(protocol.micro_tokens, torch.get_num_threads(), protocol.compact_vocabulary)
+    execution = Execution(
+        protocol.micro_tokens,
+        torch.get_num_threads(),
+        protocol.compact_vocabulary,
+        protocol.pack_texts,
+        protocol.light_dropout,
+    )
     questions, places = [], {}
     for spec in study.models:
         listener.announce(f"checking {spec.id}")

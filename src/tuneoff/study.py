@@ -142,6 +142,10 @@ class Protocol(Section):
     compact_vocabulary: bool = unkeyed(
         True, doc="Train only the embedding rows whose tokens occur; changes time and memory alone."
     )
+    pack_texts: bool = unkeyed(
+        True, doc="On a CPU, compute texts one after another in a row, without padding; time and memory alone."
+    )
+    light_dropout: bool = unkeyed(True, doc="On a CPU, draw dropout masks in a cheaper way: other masks, the same law.")
     threads: int | None = unkeyed(None, doc="CPU threads; OMP_NUM_THREADS or the physical cores if left out.", ge=1)
     device: Literal["auto", "cpu", "cuda", "mps"] = unkeyed("auto", doc="Where to compute.")
 

@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tuneoff.errors import ModelError
-from tuneoff.models import backbones, text
+from tuneoff.models import backbones, packed_attention, text
+from tuneoff.models.packing import Packed, packs_exactly, pool_packed
 from tuneoff.models.pooling import at_least_float32, pool
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.study import Pooling
@@ -24,6 +26,7 @@ class TextClassifier(nn.Module):
 
     `pad_id` and `pad_side` say how batches are to be padded; `separator` is where a second segment begins (see
     `text.segment_separator`); `new_head` names the native head's parameters that the checkpoint did not have.
+    `packable` says that texts may stand one after another in a row (`packed_vectors`).
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class TextClassifier(nn.Module):
         self.pad_id = pad_id
         self.separator = separator
         self.new_head = new_head
+        self.packable = False
         # Read now: a technique may wrap the backbone later, and hide what it accepts and how its parts are named.
         self._accepted = frozenset(inspect.signature(backbone.forward).parameters)
         self._first_position = backbones.first_position(backbone)
@@ -82,6 +86,25 @@ class TextClassifier(nn.Module):
         hidden = self.backbone(**self._inputs(input_ids, attention_mask)).last_hidden_state
         with torch.autocast(hidden.device.type, enabled=False):
             return pool(hidden, attention_mask, self.pooling)
+
+    def packed_vectors(self, packed: Packed) -> Tensor:
+        """Return the pooled vectors, float32 [B, H], of packed texts: what `vectors` gives, without padding.
+
+        For classifiers that are `packable`; others may raise, or mix the texts.
+        """
+        inputs: dict[str, Any] = {
+            "input_ids": packed.input_ids,
+            "position_ids": packed.position_ids + self._first_position,
+            "packed_lengths": packed.lengths,
+        }
+        if packed.segment_ids is not None:
+            inputs["token_type_ids"] = packed.segment_ids
+        if "use_cache" in self._accepted:
+            inputs["use_cache"] = False
+        with packed_attention.packing():
+            hidden = self.backbone(**inputs).last_hidden_state
+        with torch.autocast(hidden.device.type, enabled=False):
+            return pool_packed(hidden[0], packed.lengths, self.pooling)
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """Return the head's parameters by their names in `named_parameters`.
@@ -146,7 +169,9 @@ def load_classifier(
     if classifier.head is None:
         _prepare_native(classifier)
     classifier.eval().requires_grad_(False).to(device)
-    _check_padding(classifier, text.tokenize(resolved, tokenizer, (["a", "a b c d e f g"],)).ids)
+    probes = text.tokenize(resolved, tokenizer, (["a", "a b c d e f g"],)).ids
+    _check_padding(classifier, probes)
+    _try_packing(classifier, [*probes, _long_probe(resolved, probes[1])])
     return classifier
 
 
@@ -197,6 +222,35 @@ def _prepare_native(classifier: TextClassifier) -> None:
 
     for module in classifier._head_modules:
         module.float().register_forward_pre_hook(as_float32)
+
+
+def _try_packing(classifier: TextClassifier, probes: Sequence[text.Ids]) -> None:
+    """Make a classifier packable if its backbone takes positions and an attention of ours, and packs exactly with it.
+
+    The attention stays exchanged: given no packed row, ours is transformers' own.
+    """
+    config: Any = classifier.backbone.config
+    takes_positions = "position_ids" in classifier._accepted
+    if classifier.head is None or classifier.depends_on_batch or not takes_positions:
+        return
+    if getattr(config, "_attn_implementation", None) != "sdpa":
+        return
+    packed_attention.install()
+    config._attn_implementation = packed_attention.NAME
+    classifier.packable = packs_exactly(classifier, probes)
+    if not classifier.packable:
+        config._attn_implementation = "sdpa"
+
+
+def _long_probe(resolved: ResolvedModel, ids: text.Ids) -> text.Ids:
+    """Return ids to try packing with: where a model attends within a window, longer than the window."""
+    windows = [
+        value
+        for name, value in vars(resolved.config).items()
+        if ("window" in name or "local_attention" in name) and isinstance(value, int) and 0 < value < resolved.max_length
+    ]
+    length = min(resolved.max_length, max(windows, default=0) + len(ids))
+    return np.resize(ids, length)
 
 
 def _check_padding(classifier: TextClassifier, ids: Sequence[text.Ids]) -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.packing import Packed, pack
 from tuneoff.models.text import Tokens, collate
-from tuneoff.training.order import Rows, micro_batches
+from tuneoff.training.order import Rows, micro_batches, packed_batches
 
 
 class Inputs(Protocol):
@@ -30,31 +31,43 @@ class Inputs(Protocol):
 
 
 class TokenInputs:
-    """Token ids, padded to the longest of each micro-batch of at most `budget` tokens."""
+    """Token ids in micro-batches of at most `budget` tokens: packed into one row, or padded to the longest."""
 
     def __init__(
-        self, tokens: Mapping[str, Tokens], budget: int, device: torch.device, *, as_one: bool = False
+        self,
+        tokens: Mapping[str, Tokens],
+        budget: int,
+        device: torch.device,
+        *,
+        packed: bool = False,
+        as_one: bool = False,
     ) -> None:
-        """`as_one` keeps every batch in one piece (for poolings that depend on their batch)."""
+        """`packed` is for packable classifiers; `as_one` keeps a batch whole (for poolings that depend on it)."""
         self.ids: Mapping[str, Sequence[NDArray[np.int32]]] = {name: split.ids for name, split in tokens.items()}
         self.lengths = {name: np.array([len(text) for text in split.ids]) for name, split in tokens.items()}
         self.budget = budget
         self.device = device
+        self.packed = packed
         self.as_one = as_one
 
     def parts(self, split: str, rows: Rows) -> list[Rows]:
         """Cut rows into micro-batches by length and token budget."""
         if self.as_one:
             return [np.arange(len(rows), dtype=np.int64)]
-        return micro_batches(self.lengths[split][rows], self.budget)
+        cut = packed_batches if self.packed else micro_batches
+        return cut(self.lengths[split][rows], self.budget)
 
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return logits [B, C] in fp32 of one micro-batch."""
+        if self.packed:
+            return classifier.classify(self.vectors(classifier, split, rows))
         logits: Tensor = classifier(*self._padded(classifier, split, rows))
         return logits
 
     def vectors(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return pooled vectors [B, H] in fp32 of one micro-batch."""
+        if self.packed:
+            return classifier.packed_vectors(self._packed(classifier, split, rows))
         return classifier.vectors(*self._padded(classifier, split, rows))
 
     def batches(self, classifier: TextClassifier, split: str) -> Iterator[dict[str, Tensor]]:
@@ -67,10 +80,14 @@ class TokenInputs:
         ids, mask = collate([self.ids[split][row] for row in rows], classifier.pad_id, classifier.pad_side)
         return ids.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
 
+    def _packed(self, classifier: TextClassifier, split: str, rows: Rows) -> Packed:
+        return pack([self.ids[split][row] for row in rows], classifier.separator, self.device)
+
     def tokens(self, split: str, rows: Rows) -> tuple[int, int]:
-        """Return real and computed (padded) tokens of one micro-batch."""
+        """Return real and computed (real or padding) tokens of one micro-batch."""
         lengths = self.lengths[split][rows]
-        return int(lengths.sum()), int(lengths.max()) * len(rows)
+        real = int(lengths.sum())
+        return real, real if self.packed else int(lengths.max()) * len(rows)
 
 
 class VectorInputs:

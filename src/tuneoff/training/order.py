@@ -41,3 +41,23 @@ def micro_batches(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> 
         groups.append(by_length[start : start + size].astype(np.int64))
         start += size
     return groups
+
+
+def packed_batches(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> list[Rows]:
+    """Cut examples, longest first, into groups of about equal total length, each of at most `budget` tokens.
+
+    Returns positions into `lengths`, as `micro_batches` does; there is no padding to count.
+    """
+    sizes = np.asarray(lengths)
+    by_length = np.argsort(-sizes, kind="stable")
+    fair = sizes.sum() / max(1, math.ceil(sizes.sum() / budget))
+    groups: list[list[int]] = []
+    taken = done = 0
+    for place in by_length:
+        size = int(sizes[place])
+        if not groups or taken + size > budget or done >= fair * len(groups):
+            groups.append([])
+            taken = 0
+        groups[-1].append(int(place))
+        taken, done = taken + size, done + size
+    return [np.array(group, dtype=np.int64) for group in groups]

@@ -12,6 +12,7 @@ import torch
 from tuneoff.environment import package_versions
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable
+from tuneoff.models.dropout import lighten_dropout
 from tuneoff.plan import PlannedStage
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
 from tuneoff.techniques.base import Technique
@@ -127,8 +128,16 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
         begun = time.perf_counter()
         classifier = build_classifier(place.model, classes, ancestors, device, seeds["init"])
         cost = paid = {"load": time.perf_counter() - begun, "tokenize": place.tokenize_seconds}
-        inputs = TokenInputs(tokens, execution.micro_tokens, device, as_one=classifier.depends_on_batch)
+        inputs = TokenInputs(
+            tokens,
+            execution.micro_tokens,
+            device,
+            packed=execution.packs(classifier),
+            as_one=classifier.depends_on_batch,
+        )
         apply_technique(technique, classifier, seeds["init"], inputs.batches(classifier, "train"))
+        if execution.light_dropout:
+            lighten_dropout(classifier)
         parameters = count_parameters(classifier)
         if execution.compact_vocabulary and _rows_only_decay(technique, classifier):
             vocabulary = CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])

@@ -18,7 +18,6 @@ from tuneoff.training.build import Ancestor, build_classifier
 from tuneoff.training.device import Precision, autocast
 from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.job import Execution
-from tuneoff.training.order import micro_batches
 
 USED = ("train", "dev", "test")
 
@@ -87,12 +86,13 @@ class Workplace:
         device = self.accelerator.device
         classifier = build_classifier(self.model, self.data.classes, ancestors, device, head_seed=0)
         loaded = time.perf_counter()
-        inputs = TokenInputs(self.tokens(), self.execution.micro_tokens, device)
+        packed = self.execution.packs(classifier)
+        inputs = TokenInputs(self.tokens(), self.execution.micro_tokens, device, packed=packed)
         started = time.perf_counter()
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
             for split in self.splits:
-                parts = micro_batches(inputs.lengths[split], self.execution.micro_tokens)
+                parts = inputs.parts(split, np.arange(len(inputs.ids[split]), dtype=np.int64))
                 done = 0
                 found = []
                 for part in parts:
