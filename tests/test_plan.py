@@ -231,11 +231,15 @@ PROTOCOL = {
     "precision": {"precision": "bf16"},
     "keep_weights": {"keep_weights": "none"},
     "micro_tokens": {"micro_tokens": 64},
+    "memory_limit": {"memory_limit": "64 GB"},
     "threads": {"threads": 2},
     "compact_vocabulary": {"compact_vocabulary": False},
+    "pack_texts": {"pack_texts": False},
+    "light_dropout": {"light_dropout": False},
     "device": {"device": "cpu"},
 }
-NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "threads", "compact_vocabulary", "device"}
+NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "memory_limit", "threads", "compact_vocabulary", "device"}
+NO_RESULT |= {"pack_texts", "light_dropout"}
 
 
 def test_each_field_of_the_protocol_is_tried_below():

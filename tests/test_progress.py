@@ -117,6 +117,19 @@ def test_the_speed_is_of_this_attempt_where_a_stage_goes_on(clock):
     assert "step 82/100 · loss 0.500 · 100 tokens/s" in told.lines[-1]
 
 
+def test_memory_that_ran_out_is_told_at_once_and_is_no_step(clock):
+    told = Told()
+    told.observer.began(told.stages[0])
+    position = {"stage_step": 7, "step": 7, "seconds": 3.0}
+    told.observer.event(told.stages[0], {"event": "budget", "micro_tokens": 750, **position})
+    told.observer.event(told.stages[0], {"event": "checkpointing", **position})
+    assert told.lines[1:] == [
+        "    out of memory after step 7: going on with 750 tokens at once",
+        "    out of memory after step 7: going on with gradient checkpointing",
+    ]
+    assert told.reporter._stage_done == 0.0 and told.reporter._tokens_since is None
+
+
 def test_a_failed_stage_is_told_with_its_reason_as_it_is(clock):
     told = Told(width=40)
     reason = "out of memory: [/red] tried to allocate [2 GB], and that is more than a line of this console"

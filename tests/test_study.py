@@ -34,6 +34,20 @@ def test_the_norm_of_gradients_is_positive_or_off(norm: object, fits: bool) -> N
             Protocol(max_grad_norm=norm)
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("12 GB", 12 * 10**9), ("512MB", 512 * 10**6), ("1.5 GiB", 3 * 2**29), ("300 MiB", 300 * 2**20), (None, None)],
+)
+def test_a_limit_on_memory_is_a_number_and_a_unit(text: str | None, size: int | None) -> None:
+    assert Protocol(memory_limit=text).memory_limit_bytes == size
+
+
+@pytest.mark.parametrize("text", ["12", "GB", "12 Gb", "-1 GB", "0 GB", "1e3 GB", "12 GB or so", "", "٣ GB"])
+def test_another_limit_on_memory_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="give a number and a unit"):
+        Protocol(memory_limit=text)
+
+
 def test_one_text_column_may_be_given_without_a_list() -> None:
     assert TaskSpec(text="review").text == ["review"]  # type: ignore[arg-type]  # as a study file has it
     with pytest.raises(ValidationError):

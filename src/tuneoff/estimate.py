@@ -38,12 +38,17 @@ class Work:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage takes: parameters (trained, total, perhaps total_peft), bytes of memory (peak) and of disk."""
+    """What a stage takes: parameters (trained, total, perhaps total_peft), bytes of memory (peak) and of disk.
+
+    Of the memory, `fixed` is for weights, gradients and moments, `per_token` for each token computed at once.
+    """
 
     parameters: Mapping[str, int]
     head_alone: bool
     memory: int
     disk: int
+    fixed: int
+    per_token: int
 
 
 def estimate_cost(stage: PlannedStage, model: ResolvedModel, n_classes: int, micro_tokens: int) -> Cost:
@@ -55,10 +60,10 @@ def estimate_cost(stage: PlannedStage, model: ResolvedModel, n_classes: int, mic
     alone = trains_head_alone(meta)
     counts = count_parameters(meta)
     memory = WITHOUT_MODEL + OF_A_TOKEN * (_text_config(meta).vocab_size or 0)
-    memory += BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
-    if not alone:
-        memory += BYTES * micro_tokens * _kept_per_token(meta)
-    return Cost(counts, alone, memory, BYTES * counts["trained"])
+    fixed = BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
+    per_token = 0 if alone else BYTES * _kept_per_token(meta)
+    memory += fixed + micro_tokens * per_token
+    return Cost(counts, alone, memory, BYTES * counts["trained"], fixed, per_token)
 
 
 def _kept_per_token(meta: TextClassifier) -> int:

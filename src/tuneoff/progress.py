@@ -15,6 +15,10 @@ from tuneoff.report.formats import duration
 from tuneoff.store import StageAddress, StageRecord
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal to redraw
+SHORTAGE = {  # what is said of memory that ran out, by event
+    "budget": "out of memory after step {stage_step}: going on with {micro_tokens} tokens at once",
+    "checkpointing": "out of memory after step {stage_step}: going on with gradient checkpointing",
+}
 
 
 class Reporter:
@@ -83,6 +87,9 @@ class Reporter:
         return max(1.0, self._work[stage.address].total(stage))
 
     def _event(self, stage: PlannedStage, row: Mapping[str, Any]) -> None:
+        if row["event"] in SHORTAGE:
+            self._say(f"    [yellow]{SHORTAGE[row['event']].format(**row)}[/yellow]")
+            return
         work = self._work[stage.address]
         if self._tokens_since is None:  # a stage that goes on has spent seconds before
             self._tokens_since = row["seconds"]

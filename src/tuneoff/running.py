@@ -16,12 +16,14 @@ from tuneoff.models.resolve import resolve_model
 from tuneoff.models.text import Tokens
 from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
+from tuneoff.study import MICRO_TOKENS
 from tuneoff.tasks import describe as describe_task
 from tuneoff.tasks import load_task, task_name
 from tuneoff.training.build import make_technique, sketch, trains_head_alone
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator, usable_threads
 from tuneoff.training.job import Execution
-from tuneoff.training.memory import keep_freed_memory
+from tuneoff.training.limit import check_limit
+from tuneoff.training.memory import keep_freed_memory, return_freed_memory
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -42,27 +44,36 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     """Load and check all that a study needs before its first step; raises TuneoffError for what is wrong with it."""
     study = read.study
     torch.set_num_threads(study.protocol.threads or usable_threads())
-    keep_freed_memory()
+    limit = study.protocol.memory_limit_bytes
+    if limit is None:
+        keep_freed_memory()
+    else:
+        return_freed_memory()
     device = choose_device(study.protocol)
+    check_limit(limit, device)
     precision = choose_precision(study.protocol, device)
     listener.announce("reading the task")
     data = load_task(study.task, need_dev=study.protocol.eval_on == "dev", base=read.base)
     name = task_name(study.task)
     accelerator = make_accelerator(device)
     protocol = study.protocol
+    micro_tokens = protocol.micro_tokens or MICRO_TOKENS
     execution = Execution(
-        protocol.micro_tokens,
+        micro_tokens,
         torch.get_num_threads(),
         protocol.compact_vocabulary,
         protocol.pack_texts,
         protocol.light_dropout,
     )
+    automatic = protocol.micro_tokens is None and device.type == "cuda"
     questions, places = [], {}
     for spec in study.models:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
         questions.append(Question(model, name, data, precision))
-        places[model.name, name] = Workplace(model, data, accelerator, precision, execution, listener.features)
+        places[model.name, name] = Workplace(
+            model, data, accelerator, precision, execution, listener.features, automatic_budget=automatic, limit=limit
+        )
     return Prepared(read, questions, places)
 
 

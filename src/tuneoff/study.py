@@ -13,6 +13,9 @@ NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 Pooling = Literal["last", "mean", "first", "misindexed"]
 Schedule = Literal["constant", "linear", "cosine"]
 MOST_SEEDS = 1000
+SIZE = re.compile(r"((?=[0-9.]*[1-9])[0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
+UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+MICRO_TOKENS = 1500  # where the budget is not chosen from a GPU's free memory
 
 
 def slug(text: str) -> str:
@@ -38,6 +41,12 @@ def _written_out(value: int | list[int]) -> list[int]:
         return list(range(value))
     if not value or len(set(value)) < len(value):
         raise ValueError("a list needs at least one seed, and each once")
+    return value
+
+
+def _size(value: str) -> str:
+    if not SIZE.fullmatch(value):
+        raise ValueError("give a number and a unit (MB, GB, MiB or GiB), such as '12 GB'")
     return value
 
 
@@ -136,8 +145,14 @@ class Protocol(Section):
     max_grad_norm: float | Literal["off"] = unkeyed(1.0, doc="Gradients are clipped to this norm.")
     precision: Literal["auto", "fp32", "bf16"] = unkeyed("auto", doc="auto: bf16 autocast on a GPU, else fp32.")
     keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
-    micro_tokens: int = unkeyed(
-        1500, doc="Tokens computed at once: time, memory, and which dropout masks are drawn.", ge=1
+    micro_tokens: int | None = unkeyed(
+        None,
+        doc="Tokens computed at once: time, memory, and which dropout masks are drawn. If left out 1500, or on a GPU "
+        "what its free memory takes.",
+        ge=1,
+    )
+    memory_limit: Annotated[str, AfterValidator(_size)] | None = unkeyed(
+        None, doc="Memory that a stage may take, such as '12 GB': of the process, or on a GPU of the GPU."
     )
     compact_vocabulary: bool = unkeyed(
         True, doc="Train only the embedding rows whose tokens occur; changes time and memory alone."
@@ -156,6 +171,15 @@ class Protocol(Section):
         if self.max_grad_norm != "off" and self.max_grad_norm <= 0:
             raise ValueError("max_grad_norm: give a positive number, or off")
         return self
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The limit on memory in bytes; None for no limit."""
+        if self.memory_limit is None:
+            return None
+        found = SIZE.fullmatch(self.memory_limit)
+        assert found is not None
+        return round(float(found[1]) * UNITS[found[2]])
 
     @property
     def seed_list(self) -> list[int]:

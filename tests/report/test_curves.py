@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from tuneoff.evidence import build_results
+from tuneoff.report import write_report
 from tuneoff.report.curves import COLUMNS, load_curves
 from tuneoff.store import StageAddress
 
@@ -46,6 +49,22 @@ def test_only_the_watched_split_is_evaluation(tmp_path, made_up):
     store.finish(store.record(address), history, None, None)
     curves = curves_of(store)
     assert curves["series"].value_counts().to_dict() == {"training": 40, "evaluation": 5}
+
+
+def test_memory_that_ran_out_is_no_point_of_a_curve(tmp_path, made_up):
+    store = made_up(techniques=("lora",)).write(tmp_path)
+    address = StageAddress("small-e5", "mini-rte-ru-phenomenon", "lora", 0)
+    before = curves_of(store)
+    history = store.history(address)
+    position = {name: history[3][name] for name in ("stage_step", "step", "seconds")}
+    history[4:4] = [{"event": "budget", "micro_tokens": 750, **position}, {"event": "checkpointing", **position}]
+    record = store.record(address)
+    machine = dict(record.machine) | {"halved": [{"step": 3, "micro_tokens": 750}], "checkpointed": 3}
+    store.finish(replace(record, machine=machine), history, store.predictions(address), None)
+    assert curves_of(store).equals(before)
+    write_report(store)
+    (run,) = build_results(store)["runs"]
+    assert run["machine"]["halved"] == [{"step": 3, "micro_tokens": 750}]
 
 
 def test_a_loss_that_is_null_is_unknown_and_the_stage_not_done(tmp_path, made_up):

@@ -13,12 +13,15 @@ from tuneoff.training import memory
 from tuneoff.training.memory import PeakMemory, release
 
 MB = 10**6
-# Memory is counted where it is written to; each case runs with and without `keep_freed_memory`, as a study has it.
+# Memory is counted where it is written to; each case runs with and without `keep_freed_memory`, as a study has it,
+# and with what a limit on memory puts in its place.
 CODE = """
 import json, sys, psutil, torch
-from tuneoff.training.memory import PeakMemory, keep_freed_memory, release
-if sys.argv[1] == "keep":
+from tuneoff.training.memory import PeakMemory, keep_freed_memory, release, return_freed_memory
+if sys.argv[1] != "plain":
     keep_freed_memory()
+if sys.argv[1] == "return":
+    return_freed_memory()
 resident = lambda: psutil.Process().memory_info().rss
 cpu = torch.device("cpu")
 before = torch.ones(100_000_000)  # 400 MB that were there before, and are gone
@@ -37,13 +40,15 @@ print(json.dumps({"start": start, "nothing": nothing.bytes, "some": some.bytes, 
 """
 
 
-@pytest.mark.parametrize("mode", ["keep", "plain"])
+@pytest.mark.parametrize("mode", ["keep", "plain", "return"])
 def test_the_peak_sees_what_is_made_and_freed_inside_and_nothing_of_before(mode):
     done = subprocess.run([sys.executable, "-c", CODE, mode], capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout)
     assert abs(seen["nothing"] - seen["start"]) < 20 * MB
     assert 190 * MB < seen["some"] - seen["nothing"] < 230 * MB
     assert abs(seen["after"] - seen["nothing"]) < 20 * MB
+    held = seen["freed"] - seen["start"]  # before memory is released
+    assert held > 150 * MB if mode == "keep" else held < 20 * MB
 
 
 @pytest.mark.parametrize("counted", [True, False])

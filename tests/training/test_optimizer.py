@@ -3,7 +3,7 @@ import torch
 from transformers import get_scheduler
 
 from tuneoff.techniques.base import Optimization
-from tuneoff.training.optimizer import adamw, learning_rate_at
+from tuneoff.training.optimizer import adamw, allocate, learning_rate_at
 
 
 @pytest.mark.parametrize("warmup", [0, 3, 10])
@@ -32,3 +32,28 @@ def test_a_step_is_adamw_as_it_is_defined():
         value -= 0.1 * 0.01 * value
         value -= 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)) ** 0.5 + 1e-8)
     assert weight.item() == pytest.approx(value, rel=1e-9)
+
+
+def test_moments_made_before_the_first_step_are_those_that_it_would_make():
+    weights = []
+    for early in (False, True):
+        torch.manual_seed(0)
+        parameters = [torch.nn.Parameter(torch.randn(3, 4)), torch.nn.Parameter(torch.randn(5).double())]
+        optimizer = adamw(parameters, Optimization(1e-2, "constant", 0.0, 0.01, "off"))
+        if early:
+            allocate(optimizer)
+            kept = {id(value) for values in optimizer.state.values() for value in values.values()}
+        for step in range(5):
+            for parameter in parameters[: 1 + (step > 1)]:  # the second gets its first gradient later
+                parameter.grad = torch.randn_like(parameter)
+            optimizer.step()
+        weights.append(parameters)
+    assert all(torch.equal(*pair) for pair in zip(*weights, strict=True))
+    allocate(optimizer)
+    assert {id(value) for values in optimizer.state.values() for value in values.values()} == kept
+
+
+def test_another_optimizer_makes_its_own_state():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], momentum=0.9)
+    allocate(optimizer)
+    assert not optimizer.state

@@ -169,7 +169,8 @@ def test_out_of_memory_is_a_failed_record_that_says_so_and_leaves_no_weights(pla
     stages, place, store = planned("full")
     record = run(stages, place, store)
     assert record.status == "failed"
-    assert record.failure == {"reason": "out of memory: tried to allocate 3 GB", "step": 2}
+    reason = "out of memory: tried to allocate 3 GB; use a technique that trains fewer weights, or a smaller model"
+    assert record.failure == {"reason": reason, "step": 2}
     assert store.weights(stages[0].address) is None and store.record(stages[0].address) == record
 
 

@@ -18,6 +18,7 @@ from tuneoff.plan import Plan, PlannedStage, Question, make_plan
 from tuneoff.reading import ReadStudy
 from tuneoff.report.formats import count, size
 from tuneoff.store import Store
+from tuneoff.study import MICRO_TOKENS
 from tuneoff.tasks import known_labels, load_task, task_name
 from tuneoff.tasks.data_set import TaskData
 from tuneoff.training.device import choose_device, choose_precision
@@ -82,7 +83,7 @@ def _kind(stage: PlannedStage) -> tuple[str, str]:
 def _costs(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: int | None) -> dict[tuple[str, str], Cost]:
     if n_classes is None:
         return {}
-    micro_tokens = plan.study.protocol.micro_tokens
+    micro_tokens = plan.study.protocol.micro_tokens or MICRO_TOKENS
     found: dict[tuple[str, str], Cost] = {}
     for stage in plan.stages:
         if _kind(stage) not in found:

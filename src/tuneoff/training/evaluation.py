@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tuneoff.training.job import Job
 from tuneoff.training.order import Rows
+from tuneoff.training.shortage import ease, in_parts
 from tuneoff.training.state import TrainingState, divergence, finite
 
 
@@ -36,17 +37,25 @@ def evaluate(job: Job, state: TrainingState, split: str) -> None:
 
 
 def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:
-    """Return the logits [N, C] of a whole split, in row order, computed in parts of like length."""
+    """Return the logits [N, C] of a whole split, in row order, computed in parts of like length.
+
+    A part that runs out of memory is computed again in smaller ones.
+    """
     job.classifier.eval()
     found: list[tuple[Rows, Tensor]] = []
+
+    def compute(rows: Rows) -> Tensor:
+        logits = job.inputs.logits(job.classifier, split, rows)
+        real, computed = job.inputs.tokens(split, rows)
+        state.tokens["evaluated"] += real
+        state.tokens["computed"] += computed
+        return logits
+
     with torch.inference_mode(), job.autocast():
         for batch in _batches(job, len(job.labels[split])):
-            for part in job.inputs.parts(split, batch):
-                chosen = batch[part]
-                found.append((chosen, job.inputs.logits(job.classifier, split, chosen)))
-                real, computed = job.inputs.tokens(split, chosen)
-                state.tokens["evaluated"] += real
-                state.tokens["computed"] += computed
+            found += in_parts(
+                job.inputs, split, batch, compute, lambda left: ease(job, state, split, left, gradients=False)
+            )
     logits = np.empty((len(job.labels[split]), found[0][1].shape[1]), dtype=np.float32)
     for chosen, values in found:
         logits[chosen] = values.cpu().numpy()

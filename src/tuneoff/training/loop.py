@@ -9,9 +9,10 @@ from torch import Tensor
 from tuneoff.training.evaluation import evaluate
 from tuneoff.training.inputs import VectorInputs
 from tuneoff.training.job import Job
-from tuneoff.training.optimizer import learning_rate_at
+from tuneoff.training.optimizer import allocate, learning_rate_at
 from tuneoff.training.order import Rows, batch_rows
 from tuneoff.training.seeds import derive
+from tuneoff.training.shortage import ease, go_on, within_memory
 from tuneoff.training.state import Interrupted, TrainingState, divergence, finite
 
 FLUSH_EVERY = 32  # steps between reads of the losses on a GPU: each read waits for it
@@ -20,9 +21,12 @@ FLUSH_EVERY = 32  # steps between reads of the losses on a GPU: each read waits 
 def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
     """Bring a stage from where `state` stands to its last step, in place.
 
-    Torch's global random state is the same afterwards as before. Raises Divergence where the loss is not finite, and
-    Interrupted, after saving, where the user asked to stop.
+    A step that runs out of memory is repeated with a smaller token budget (see `shortage`). Torch's global random state
+    is the same afterwards as before. Raises Divergence where the loss is not finite, DoesNotFit where a single example
+    is too large for the memory, and Interrupted, after saving, where the user asked to stop.
     """
+    go_on(job, state.history)
+    allocate(optimizer)
     devices = [job.device] if job.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         while True:
@@ -52,17 +56,26 @@ def _step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
     """Take one optimizer step on one random batch."""
     rate = learning_rate_at(job.optimization, state.step, job.budget.steps)
     rows = batch_rows(len(job.labels["train"]), job.budget.batch_size, job.seed_order, state.step)
-    torch.manual_seed(derive(job.seed_dropout, "step", state.step))
-    job.technique.train_mode(job.classifier)
-    parameters = _select_trainable(job, state.step)
-    loss, correct, tokens = _accumulate_gradients(job, state, rows)
-    norm = _clip(job, parameters)
+
+    def attempt() -> tuple[Tensor, Tensor, int, int, Tensor]:
+        torch.manual_seed(derive(job.seed_dropout, "step", state.step))
+        job.technique.train_mode(job.classifier)
+        parameters = _select_trainable(job, state.step)
+        return *_accumulate_gradients(job, rows), _clip(job, parameters)
+
+    def need_less() -> bool:
+        optimizer.zero_grad(set_to_none=True)
+        _flush(job, state)
+        return ease(job, state, "train", rows, gradients=True)
+
+    loss, correct, tokens, computed, norm = within_memory(attempt, need_less)
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("rate_factor", 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     state.step += 1
     state.tokens["trained"] += tokens
+    state.tokens["computed"] += computed
     job.technique.after_step(job.classifier, state.step)
     position = {"event": "train", "stage_step": state.step, "step": job.first_step + state.step}
     row = {**position, "learning_rate": rate, "tokens": tokens}
@@ -86,14 +99,15 @@ def _select_trainable(job: Job, step: int) -> list[torch.nn.Parameter]:
     return [parameter for name, parameter in job.trained.items() if name in chosen]
 
 
-def _accumulate_gradients(job: Job, state: TrainingState, rows: Rows) -> tuple[Tensor, Tensor, int]:
+def _accumulate_gradients(job: Job, rows: Rows) -> tuple[Tensor, Tensor, int, int]:
     """Add up the gradients of a batch's micro-batches, each weighted by its share of the examples.
 
-    Returns the batch's mean loss and its count of right answers, both left on the device, and its real tokens.
+    Returns the batch's mean loss and its count of right answers, both left on the device, its real tokens and those
+    computed, padding included.
     """
     loss = torch.zeros((), device=job.device, dtype=torch.float64 if job.device.type == "cpu" else None)
     correct = torch.zeros((), device=job.device)
-    tokens = 0
+    tokens = computed = 0
     for part in job.inputs.parts("train", rows):
         chosen = rows[part]
         labels = torch.from_numpy(job.labels["train"][chosen]).to(job.device)
@@ -103,10 +117,10 @@ def _accumulate_gradients(job: Job, state: TrainingState, rows: Rows) -> tuple[T
         job.accelerator.backward(share)
         loss += share.detach()
         correct += (logits.detach().argmax(dim=1) == labels).sum()
-        real, computed = job.inputs.tokens("train", chosen)
+        real, padded = job.inputs.tokens("train", chosen)
         tokens += real
-        state.tokens["computed"] += computed
-    return loss, correct, tokens
+        computed += padded
+    return loss, correct, tokens, computed
 
 
 def _clip(job: Job, parameters: list[torch.nn.Parameter]) -> Tensor:

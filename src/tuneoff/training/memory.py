@@ -15,7 +15,8 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 STATUS = Path("/proc/self/status")
 
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # glibc's malloc.h
+MMAP_MAX = 65_536  # glibc's own value of M_MMAP_MAX
 
 
 def keep_freed_memory() -> None:
@@ -28,6 +29,19 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_freed_memory() -> None:
+    """Let the C library return the memory of freed tensors to the system at once, as a limit on memory needs it.
+
+    What it keeps counts against the limit: where a step has run out, and has freed all it had, there would be none for
+    those who ask the system itself, such as oneDNN for the code that it writes.
+    """
+    mallopt = _c_function("mallopt")
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, MMAP_MAX)
+        mallopt(M_MMAP_THRESHOLD, 2**20)
+        mallopt(M_TRIM_THRESHOLD, 2**20)
 
 
 def release() -> None:

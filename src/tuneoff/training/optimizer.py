@@ -23,6 +23,22 @@ def adamw(parameters: Iterable[torch.nn.Parameter], optimization: Optimization) 
     )
 
 
+def allocate(optimizer: torch.optim.Optimizer) -> None:
+    """Give AdamW the moments that it would make in its first step, so that memory runs out before it or not at all.
+
+    A step of the optimizer cannot be repeated. Another optimizer is left alone.
+    """
+    if type(optimizer) is not torch.optim.AdamW:
+        return
+    for group in optimizer.param_groups:
+        if not group["fused"] or group["amsgrad"]:
+            continue
+        for parameter in group["params"]:
+            if parameter not in optimizer.state:
+                moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+                optimizer.state[parameter] = {"step": torch.zeros((), device=parameter.device), **moments}
+
+
 def learning_rate_at(optimization: Optimization, step: int, steps: int) -> float:
     """Return the learning rate of optimizer step `step` (0 .. steps - 1).
 

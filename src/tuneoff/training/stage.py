@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from tuneoff.environment import package_versions
+from tuneoff.errors import ModelError
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable
 from tuneoff.models.dropout import lighten_dropout
 from tuneoff.plan import PlannedStage
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
 from tuneoff.techniques.base import Technique
+from tuneoff.training.budget import execution_now
 from tuneoff.training.build import (
     Ancestor,
     apply_technique,
@@ -31,9 +33,11 @@ from tuneoff.training.checkpoint import Checkpointer, recorded_execution, restor
 from tuneoff.training.device import autocast
 from tuneoff.training.inputs import Inputs, TokenInputs, VectorInputs
 from tuneoff.training.job import Budget, Execution, Job
+from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory
 from tuneoff.training.optimizer import learning_rate_at
+from tuneoff.training.shortage import SHORTAGES, eased, failure_of, is_shortage, said
 from tuneoff.training.state import Divergence, TrainingState
 from tuneoff.training.workplace import Workplace
 
@@ -61,10 +65,11 @@ def run_stage(
     weights: dict[str, torch.Tensor] | None = None
     assert stage.key is not None
     checkpoint = store.folder(stage.address) / CHECKPOINT
-    execution = recorded_execution(checkpoint, stage.key) or place.execution
-    torch.set_num_threads(execution.threads)
-    with PeakMemory(place.accelerator.device) as peak:
-        ready = _prepare(stage, place, ancestors, execution)
+    recorded = recorded_execution(checkpoint, stage.key)
+    torch.set_num_threads((recorded or place.execution).threads)
+    with limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
+        execution = recorded or execution_now(stage, place)
+        ready = _prepared(stage, place, ancestors, execution)
         job = _job(stage, place, ready, watch)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         state = restore(checkpoint, stage.key, job, optimizer)
@@ -76,8 +81,8 @@ def run_stage(
             weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
         except Divergence as error:
             failure = error.facts
-        except torch.OutOfMemoryError as error:
-            failure = {"reason": f"out of memory: {str(error).splitlines()[0]}", "step": state.step}
+        except SHORTAGES as error:
+            failure = failure_of(error, state.step)
     record = _record(stage, place, ready, state, started)
     record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
     return store.finish(record, state.history, _predictions(place, state), weights)
@@ -105,6 +110,18 @@ class _Ready:
         assert stage.budget is not None
         steps, how = stage.budget.steps, stage.optimization
         self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps))
+
+
+def _prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
+    try:
+        return _prepare(stage, place, ancestors, execution)
+    except SHORTAGES as error:
+        if not is_shortage(error):
+            raise
+        raise ModelError(
+            f"model '{place.model.source}': out of memory before the first step ({said(error)}): use a smaller model, "
+            "or raise protocol.memory_limit if it is set"
+        ) from error
 
 
 def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
@@ -206,6 +223,7 @@ def _record(
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             "precision": place.precision,
             **asdict(ready.execution),
+            **eased(state.history),
             "packages": package_versions(),
         },
         started=started.isoformat(timespec="seconds"),

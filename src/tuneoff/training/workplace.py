@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from tuneoff.files import digest
+from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.feature_cache import Cost, Features, cached_features
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, load_tokenizer, tokenize
@@ -18,6 +19,8 @@ from tuneoff.training.build import Ancestor, build_classifier
 from tuneoff.training.device import Precision, autocast
 from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.job import Execution
+from tuneoff.training.order import Rows
+from tuneoff.training.shortage import in_parts, smaller_budget
 
 USED = ("train", "dev", "test")
 
@@ -27,6 +30,8 @@ class Workplace:
     """One model, one task, one device. Tokens are made when first asked for, vectors once per state of the backbone.
 
     `progress` is called with the split, the tokens done and the tokens in all while vectors are computed.
+    `automatic_budget` lets each stage choose its token budget from the GPU's free memory; `limit` is the memory in
+    bytes that a stage may take, None for all.
     """
 
     model: ResolvedModel
@@ -35,6 +40,8 @@ class Workplace:
     precision: Precision
     execution: Execution
     progress: Callable[[str, int, int], None] = lambda *_: None
+    automatic_budget: bool = False
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         self.tokenize_seconds = 0.0
@@ -92,15 +99,30 @@ class Workplace:
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
             for split in self.splits:
-                parts = inputs.parts(split, np.arange(len(inputs.ids[split]), dtype=np.int64))
-                done = 0
-                found = []
-                for part in parts:
-                    found.append(inputs.vectors(classifier, split, part).cpu())
-                    done += int(inputs.lengths[split][part].sum())
-                    self.progress(split, done, int(inputs.lengths[split].sum()))
-                vectors[split] = torch.empty_like(torch.cat(found))
-                vectors[split][np.concatenate(parts)] = torch.cat(found)
+                vectors[split] = self._vectors(classifier, inputs, split)
         tokens = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
         cost = Cost(loaded - begun, self.tokenize_seconds, time.perf_counter() - started, tokens)
         return Features(vectors, cost, computed_now=True)
+
+    def _vectors(self, classifier: TextClassifier, inputs: TokenInputs, split: str) -> torch.Tensor:
+        """Return the vectors of a split in row order, computed in smaller parts where memory runs out."""
+        lengths = inputs.lengths[split]
+        done = 0
+
+        def compute(rows: Rows) -> torch.Tensor:
+            nonlocal done
+            vectors = inputs.vectors(classifier, split, rows).cpu()
+            done += int(lengths[rows].sum())
+            self.progress(split, done, int(lengths.sum()))
+            return vectors
+
+        def need_less(left: Rows) -> bool:
+            smaller = smaller_budget(inputs, split, left)
+            inputs.budget = smaller or inputs.budget
+            return smaller is not None
+
+        found = in_parts(inputs, split, np.arange(len(lengths), dtype=np.int64), compute, need_less)
+        together = torch.cat([vectors for _, vectors in found])
+        ordered = torch.empty_like(together)
+        ordered[np.concatenate([rows for rows, _ in found])] = together
+        return ordered

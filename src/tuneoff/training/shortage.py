@@ -1,0 +1,170 @@
+"""Running out of memory: told from other errors, and answered by computing fewer tokens at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuneoff.models.checkpointing import checkpoint_layers
+from tuneoff.training.inputs import Inputs, TokenInputs
+from tuneoff.training.job import Job
+from tuneoff.training.limit import is_limited
+from tuneoff.training.memory import release
+from tuneoff.training.order import Rows
+from tuneoff.training.state import TrainingState
+
+#: What running out of memory may be raised as; `is_shortage` tells it from other errors of these kinds.
+SHORTAGES = (torch.OutOfMemoryError, MemoryError, RuntimeError)
+ALLOCATOR = "DefaultCPUAllocator: "
+SIGNS = (
+    f"{ALLOCATOR}can't allocate memory",
+    f"{ALLOCATOR}not enough memory",  # on Windows
+    "std::bad_alloc",
+    "MPS backend out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+# What oneDNN says where it gets no memory for its code or its workspace; it says the same of what it cannot compute.
+SIGNS_UNDER_A_LIMIT = ("could not create a primitive", "could not create a memory", "could not execute a primitive")
+ADVICE = "use a technique that trains fewer weights, or a smaller model"
+Result = TypeVar("Result")
+
+
+class DoesNotFit(MemoryError):
+    """Memory ran out, and nothing is left that would make the work need less."""
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Return whether an error says that memory has run out: Python's, CUDA's, or the CPU allocator's of torch."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    signs = (*SIGNS, *SIGNS_UNDER_A_LIMIT) if is_limited() else SIGNS
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says of the memory it asked for, in a line."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return line[line.find(ALLOCATOR) + len(ALLOCATOR) :] if ALLOCATOR in line else line
+
+
+def failure_of(error: BaseException, step: int) -> dict[str, Any]:
+    """Return why a stage that ran out of memory failed, for its record; raises any other error as it is."""
+    if not is_shortage(error):
+        raise error
+    advice = "" if isinstance(error, DoesNotFit) else f"; {ADVICE}"
+    return {"reason": f"out of memory: {said(error)}{advice}", "step": step}
+
+
+def within_memory(attempt: Callable[[], Result], ease: Callable[[], bool]) -> Result:
+    """Return what `attempt` returns, repeating it where memory runs out, as long as `ease` makes it need less.
+
+    Raises DoesNotFit where `ease` knows nothing more.
+    """
+    while True:
+        try:
+            return attempt()
+        except SHORTAGES as error:
+            if not is_shortage(error):
+                raise
+            told = said(error)
+        # Only from here on is free what the attempt had computed: the error held its frames.
+        if not ease():
+            raise DoesNotFit(
+                f"{told}; what is computed at once cannot be cut any smaller: lower the model's max_length, raise "
+                f"protocol.memory_limit if it is set, or {ADVICE}"
+            )
+        release()
+
+
+def in_parts(
+    inputs: Inputs, split: str, rows: Rows, compute: Callable[[Rows], Tensor], ease: Callable[[Rows], bool]
+) -> list[tuple[Rows, Tensor]]:
+    """Return the micro-batches of some rows, each with what `compute` makes of it.
+
+    Where memory runs out, `ease` gets the rows that are left, which are then cut anew; see `within_memory`.
+    """
+    found: list[tuple[Rows, Tensor]] = []
+    waiting = [rows[part] for part in inputs.parts(split, rows)]
+
+    def attempt() -> None:
+        while waiting:
+            found.append((waiting[0], compute(waiting[0])))
+            del waiting[0]
+
+    def need_less() -> bool:
+        left = np.concatenate(waiting)
+        eased = ease(left)
+        waiting[:] = [left[part] for part in inputs.parts(split, left)]
+        return eased
+
+    within_memory(attempt, need_less)
+    return found
+
+
+def ease(job: Job, state: TrainingState, split: str, rows: Rows, *, gradients: bool) -> bool:
+    """Make the next attempt at some rows need less memory; False where nothing is left to do.
+
+    The token budget is halved until the largest micro-batch of the rows gets smaller. Where it cannot, because it is
+    a single example, layers are checkpointed if `gradients` are computed. Either becomes a row of the history.
+    """
+    if not isinstance(job.inputs, TokenInputs):
+        return False
+    smaller = smaller_budget(job.inputs, split, rows)
+    row: dict[str, Any]
+    if smaller is not None:
+        job.inputs.budget = smaller
+        row = {"event": "budget", "micro_tokens": smaller}
+    elif gradients and checkpoint_layers(job.classifier.backbone):
+        row = {"event": "checkpointing"}
+    else:
+        return False
+    position = {"stage_step": state.step, "step": job.first_step + state.step, "seconds": state.elapsed}
+    state.history.append(row | position)
+    job.events(state.history[-1])
+    return True
+
+
+def smaller_budget(inputs: TokenInputs, split: str, rows: Rows) -> int | None:
+    """Return the budget, halved as often as it takes for the largest micro-batch of some rows to get smaller.
+
+    None where that cannot be: it is a single example, or the rows must stay together.
+    """
+    whole, before = inputs.budget, _largest(inputs, split, rows)
+    try:
+        while inputs.budget > 1:
+            inputs.budget //= 2
+            if _largest(inputs, split, rows) < before:
+                return inputs.budget
+        return None
+    finally:
+        inputs.budget = whole
+
+
+def _largest(inputs: Inputs, split: str, rows: Rows) -> int:
+    """Return the tokens, padding included, of the largest micro-batch of some rows."""
+    return max(inputs.tokens(split, rows[part])[1] for part in inputs.parts(split, rows))
+
+
+def go_on(job: Job, history: Sequence[Mapping[str, Any]]) -> None:
+    """Let a stage that goes on be computed as it was when it stopped: with the last budget of its history."""
+    for row in history:
+        if row["event"] == "budget" and isinstance(job.inputs, TokenInputs):
+            job.inputs.budget = row["micro_tokens"]
+        elif row["event"] == "checkpointing":
+            checkpoint_layers(job.classifier.backbone)
+
+
+def eased(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a stage's record says of memory that ran out, from its history.
+
+    `halved` has each smaller budget and the number of steps done before it; `checkpointed` is the number of steps
+    done before layers were checkpointed, None if they never were.
+    """
+    budgets = [row for row in history if row["event"] == "budget"]
+    steps = [row["stage_step"] for row in history if row["event"] == "checkpointing"]
+    return {
+        "halved": [{"step": row["stage_step"], "micro_tokens": row["micro_tokens"]} for row in budgets],
+        "checkpointed": steps[0] if steps else None,
+    }
