@@ -233,9 +233,10 @@ PROTOCOL = {
     "micro_tokens": {"micro_tokens": 64},
     "threads": {"threads": 2},
     "compact_vocabulary": {"compact_vocabulary": False},
+    "reuse_activations": {"reuse_activations": False},
     "device": {"device": "cpu"},
 }
-NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "threads", "compact_vocabulary", "device"}
+NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "threads", "compact_vocabulary", "reuse_activations", "device"}
 
 
 def test_each_field_of_the_protocol_is_tried_below():

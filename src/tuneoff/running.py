@@ -50,13 +50,16 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     name = task_name(study.task)
     accelerator = make_accelerator(device)
     protocol = study.protocol
-    execution = Execution(protocol.micro_tokens, torch.get_num_threads(), protocol.compact_vocabulary)
+    execution = Execution(
+        protocol.micro_tokens, torch.get_num_threads(), protocol.compact_vocabulary, protocol.reuse_activations
+    )
     questions, places = [], {}
     for spec in study.models:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
         questions.append(Question(model, name, data, precision))
-        places[model.name, name] = Workplace(model, data, accelerator, precision, execution, listener.features)
+        told = listener.features, listener.note
+        places[model.name, name] = Workplace(model, data, accelerator, precision, execution, *told)
     return Prepared(read, questions, places)
 
 
@@ -73,6 +76,10 @@ class Listener(Protocol):
 
     def announce(self, what: str) -> None:
         """Hear what is done between the stages."""
+        ...
+
+    def note(self, what: str) -> None:
+        """Hear what went otherwise than usual inside a stage, and changes no result."""
         ...
 
 

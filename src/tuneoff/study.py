@@ -142,6 +142,9 @@ class Protocol(Section):
     compact_vocabulary: bool = unkeyed(
         True, doc="Train only the embedding rows whose tokens occur; changes time and memory alone."
     )
+    reuse_activations: bool = unkeyed(
+        True, doc="Compute what frozen layers give once and keep it on disk; changes time and memory alone."
+    )
     threads: int | None = unkeyed(None, doc="CPU threads; OMP_NUM_THREADS or the physical cores if left out.", ge=1)
     device: Literal["auto", "cpu", "cuda", "mps"] = unkeyed("auto", doc="Where to compute.")
 

@@ -14,7 +14,7 @@ from tuneoff.files import write_atomically
 from tuneoff.training.job import Execution, Job
 from tuneoff.training.state import TrainingState
 
-FORMAT = 2
+FORMAT = 3
 SHARE_OF_TIME = 0.02  # saving may cost this share of the time that it protects
 
 

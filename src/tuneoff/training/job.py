@@ -37,12 +37,13 @@ class Execution:
     """How a stage is computed: time, memory and chance alone. Fixed when a stage starts, and kept when it resumes.
 
     `micro_tokens` (which also decide the dropout masks that are drawn) are computed at once, on `threads` CPU threads;
-    `compact_vocabulary` trains only the embedding rows in use.
+    `compact_vocabulary` trains only the embedding rows in use; `reuse_activations` computes frozen layers once.
     """
 
     micro_tokens: int
     threads: int
     compact_vocabulary: bool
+    reuse_activations: bool
 
 
 @dataclass

@@ -33,6 +33,7 @@ from tuneoff.training.job import Budget, Execution, Job
 from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory
 from tuneoff.training.optimizer import learning_rate_at
+from tuneoff.training.reuse import reuse_hidden
 from tuneoff.training.state import Divergence, TrainingState
 from tuneoff.training.workplace import Workplace
 
@@ -113,7 +114,8 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
     classes = place.data.classes
     inputs: Inputs
     vocabulary, feature_tokens = None, 0
-    if trains_head_alone(sketch(technique, place.model, len(classes))):
+    reuse = execution.reuse_activations or technique.gradient_free  # the latter is fitted on vectors in any case
+    if reuse and trains_head_alone(sketch(technique, place.model, len(classes))):
         features = place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
         paid = cost if features.computed_now else {}
@@ -127,11 +129,16 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
         begun = time.perf_counter()
         classifier = build_classifier(place.model, classes, ancestors, device, seeds["init"])
         cost = paid = {"load": time.perf_counter() - begun, "tokenize": place.tokenize_seconds}
-        inputs = TokenInputs(tokens, execution.micro_tokens, device, as_one=classifier.depends_on_batch)
-        apply_technique(technique, classifier, seeds["init"], inputs.batches(classifier, "train"))
+        inputs = texts = TokenInputs(tokens, execution.micro_tokens, device, as_one=classifier.depends_on_batch)
+        apply_technique(technique, classifier, seeds["init"], texts.batches(classifier, "train"))
         parameters = count_parameters(classifier)
-        if execution.compact_vocabulary and _rows_only_decay(technique, classifier):
-            vocabulary = CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])
+        if reuse and (upper := reuse_hidden(place, technique, classifier, texts, ancestors)):
+            inputs, below = upper, upper.states
+            cost = {**cost, "features": below.cost.features}
+            paid = cost if below.computed_now else paid
+            feature_tokens = below.cost.tokens
+        elif execution.compact_vocabulary and _rows_only_decay(technique, classifier):
+            vocabulary = CompactVocabulary(classifier, [ids for split in texts.ids.values() for ids in split])
     paid = {**paid, "tokenize": place.tokenizing_to_charge()}
     trained = trainable(classifier)
     return _Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, feature_tokens, paid, cost)
