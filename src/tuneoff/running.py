@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from tuneoff.environment import describe_environment
-from tuneoff.estimate import Work, estimate_work
+from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
 from tuneoff.executors.local import Observer, run_plan
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
@@ -18,7 +18,6 @@ from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
 from tuneoff.tasks import describe as describe_task
 from tuneoff.tasks import load_task, task_name
-from tuneoff.training.build import make_technique, sketch, trains_head_alone
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator, usable_threads
 from tuneoff.training.job import Execution
 from tuneoff.training.memory import keep_freed_memory
@@ -114,16 +113,19 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
 def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
     """Return the work of each stage that would be computed, from the tokens that it will read."""
     found: dict[StageAddress, Work] = {}
-    alone: dict[tuple[str, str], bool] = {}
+    protocol = plan.study.protocol
+    costs: dict[tuple[str, str], Cost] = {}
     for stage in plan.to_run:
         place = prepared.places[stage.address.model, stage.address.task]
         kind = (stage.address.model, stage.address.chain)
-        if kind not in alone:
-            sketched = sketch(make_technique(stage.spec), place.model, len(place.data.classes))
-            alone[kind] = trains_head_alone(sketched)
+        if kind not in costs:
+            size = len(place.data.classes), protocol.micro_tokens
+            costs[kind] = estimate_cost(stage, place.model, *size, protocol.reuse_activations)
+        cost = costs[kind]
         lengths = {split: mean_length(tokens) for split, tokens in place.tokens().items()}
         rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}
-        found[stage.address] = estimate_work(alone[kind], lengths, rows, plan.study.protocol.batch_size)
+        below = cost.fixed / cost.depth
+        found[stage.address] = estimate_work(cost.head_alone, lengths, rows, protocol.batch_size, below)
     return found
 
 
