@@ -13,6 +13,7 @@ from tuneoff.models.depth import layer_list
 from tuneoff.models.resolve import resolve_model
 from tuneoff.study import ModelSpec
 from tuneoff.techniques.top_layers import TopLayers
+from tuneoff.training.device import autocast
 from tuneoff.training.hidden_inputs import HiddenInputs, attended
 from tuneoff.training.loop import train
 from tuneoff.training.reuse import find_cut, fixed_layers, reuse_hidden
@@ -134,6 +135,16 @@ def test_half_precision_is_kept_as_the_layers_give_it(make_job, deep):
     assert first.states.file.tensors["train"].dtype == torch.float32
     assert second.states.file.tensors["train"].dtype == torch.bfloat16
     assert second.logits(job.classifier, "train", np.arange(3)).isfinite().all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_under_autocast_it_is_the_same_but_for_the_rounding_of_bf16(make_job, deep, family):
+    settings = {"family": family, "model": deep(family), "layers": 2, "dropout": False, "steps": 2}
+    plain, other = (make_job("top-layers", **settings) for _ in range(2))
+    plain.autocast = other.autocast = autocast(torch.device("cpu"), "bf16")
+    other.inputs = reuse(other, precision="bf16")
+    assert isinstance(other.inputs, HiddenInputs)
+    np.testing.assert_allclose(history_of(other), history_of(plain), rtol=0.05, atol=0.02)
 
 
 # Where it is not done
