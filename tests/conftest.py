@@ -201,6 +201,7 @@ class Quiet:
         self.heard = []
         self.records = []
         self.skipped = []
+        self.notes = []
         self.stop_after = stop_after
 
     def watch(self, plan, work):
@@ -216,6 +217,9 @@ class Quiet:
 
     def announce(self, what):
         pass
+
+    def note(self, what):
+        self.notes.append(what)
 
 
 @pytest.fixture
@@ -242,8 +246,10 @@ TEXTS = ["the cat sat on the mat", "old man", "the dog ran far in rain", "a", "t
 def make_job(resolve):
     """Return a function that makes a job of a tiny model: six texts, two classes, in float64 if wanted."""
 
-    def make(technique="full", family="bert", steps=3, budget=10_000, double=False, dropout=True, **settings):
-        model = resolve(family)
+    def make(
+        technique="full", family="bert", steps=3, budget=10_000, double=False, dropout=True, model=None, **settings
+    ):
+        model = model or resolve(family)
         classifier = load_classifier(model, ["no", "yes"], device="cpu")
         init_head(classifier, 3)
         if double:
@@ -269,7 +275,7 @@ def make_job(resolve):
             seed_order=1,
             seed_dropout=2,
             accelerator=Accelerator(cpu=True),
-            execution=Execution(budget, torch.get_num_threads(), compact_vocabulary=False),
+            execution=Execution(budget, torch.get_num_threads(), compact_vocabulary=False, reuse_activations=False),
         )
 
     return make

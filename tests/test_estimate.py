@@ -77,6 +77,22 @@ def test_a_head_alone_costs_each_text_once_however_long_it_is_trained(planned):
     assert work.total(longer) == work.total(stage)
 
 
+def test_layers_computed_once_are_passed_before_the_first_step_and_not_again():
+    whole, upper = (estimate_work(False, LENGTHS, ROWS, 8, below) for below in (0.0, 0.75))
+    assert upper.before == 0.75 * (100 * 10 + 20 * 4 + 30 * 6)
+    assert upper.per_step == whole.per_step / 4
+    assert upper.per_evaluation == {split: work / 4 for split, work in whole.per_evaluation.items()}
+
+
+def test_what_is_computed_once_is_below_the_lowest_trained_layer(planned):
+    techniques = [{"name": "top", "use": "top-layers", "layers": 1}, "top-layers", "lora", "linear-probe"]
+    model, stages = planned(techniques)
+    costs = [estimate_cost(stage, model, 2, 100) for stage in stages]
+    assert [(cost.layers_once, cost.depth, cost.cached) for cost in costs] == [(1, 2, 4 * 32), *[(0, 2, 0)] * 3]
+    plain = [estimate_cost(stage, model, 2, 100, reuse=False) for stage in stages]
+    assert not any(cost.layers_once or cost.head_alone for cost in plain)
+
+
 def test_nothing_is_drawn_from_the_random_numbers(planned):
     model, stages = planned(names())
     torch.manual_seed(3)

@@ -234,12 +234,13 @@ PROTOCOL = {
     "memory_limit": {"memory_limit": "64 GB"},
     "threads": {"threads": 2},
     "compact_vocabulary": {"compact_vocabulary": False},
+    "reuse_activations": {"reuse_activations": False},
     "pack_texts": {"pack_texts": False},
     "light_dropout": {"light_dropout": False},
     "device": {"device": "cpu"},
 }
 NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "memory_limit", "threads", "compact_vocabulary", "device"}
-NO_RESULT |= {"pack_texts", "light_dropout"}
+NO_RESULT |= {"pack_texts", "light_dropout", "reuse_activations"}
 
 
 def test_each_field_of_the_protocol_is_tried_below():

@@ -183,6 +183,13 @@ def test_a_path_is_told_whole_whatever_its_letters(clock):
     assert told.lines == [f"checking {path} ..."]
 
 
+def test_what_goes_otherwise_than_usual_inside_a_stage_is_told_under_it(clock):
+    told = Told()
+    told.observer.began(told.stages[0])
+    told.reporter.note("a [cache] is too small")
+    assert told.lines[-1] == "    a [cache] is too small"
+
+
 def test_a_stage_of_vectors_alone_has_no_tokens_a_second_and_its_work_is_in_the_vectors(clock):
     told = Told()
     stage = told.stages[0]

@@ -8,6 +8,7 @@ from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.plan import PlannedStage
 from tuneoff.training.build import count_parameters, make_technique, sketch, trains_head_alone
+from tuneoff.training.reuse import fixed_layers
 
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
 BYTES = 4  # of a number in fp32
@@ -41,6 +42,8 @@ class Cost:
     """What a stage takes: parameters (trained, total, perhaps total_peft), bytes of memory (peak) and of disk.
 
     Of the memory, `fixed` is for weights, gradients and moments, `per_token` for each token computed at once.
+    `layers_once` of the `depth` layers are computed once, and `cached` bytes a token are kept of that on disk. With
+    `head_alone` all are, and a vector a text is kept.
     """
 
     parameters: Mapping[str, int]
@@ -49,21 +52,33 @@ class Cost:
     disk: int
     fixed: int
     per_token: int
+    layers_once: int
+    depth: int
+    cached: int
 
 
-def estimate_cost(stage: PlannedStage, model: ResolvedModel, n_classes: int, micro_tokens: int) -> Cost:
+def estimate_cost(
+    stage: PlannedStage, model: ResolvedModel, n_classes: int, micro_tokens: int, reuse: bool = True
+) -> Cost:
     """Return a stage's cost from the model's shapes alone, built on the meta device.
+
+    `reuse` is whether what frozen layers give is computed once.
 
     Of an embedding table that is cut down to the rows in use (see `models.compaction`) the whole is counted.
     """
-    meta = sketch(make_technique(stage.spec), model, n_classes)
-    alone = trains_head_alone(meta)
+    technique = make_technique(stage.spec)
+    meta = sketch(technique, model, n_classes)
+    alone = trains_head_alone(meta) and (reuse or technique.gradient_free)
+    layers_once = fixed_layers(technique, meta) if reuse and not alone else 0
+    config = _text_config(meta)
     counts = count_parameters(meta)
-    memory = WITHOUT_MODEL + OF_A_TOKEN * (_text_config(meta).vocab_size or 0)
+    memory = WITHOUT_MODEL + OF_A_TOKEN * (config.vocab_size or 0)
     fixed = BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
     per_token = 0 if alone else BYTES * _kept_per_token(meta)
     memory += fixed + micro_tokens * per_token
-    return Cost(counts, alone, memory, BYTES * counts["trained"], fixed, per_token)
+    cached = BYTES * int(getattr(config, "hidden_size", 0)) if layers_once else 0
+    disk = BYTES * counts["trained"]
+    return Cost(counts, alone, memory, disk, fixed, per_token, layers_once, _depth(config), cached)
 
 
 def _kept_per_token(meta: TextClassifier) -> int:
@@ -71,8 +86,11 @@ def _kept_per_token(meta: TextClassifier) -> int:
     config = _text_config(meta)
     hidden = int(getattr(config, "hidden_size", 0))
     inner = int(getattr(config, "intermediate_size", None) or 4 * hidden)
-    layers = int(getattr(config, "num_hidden_layers", 1))
-    return layers * (HIDDEN_KEPT * hidden + INNER_KEPT * inner)
+    return _depth(config) * (HIDDEN_KEPT * hidden + INNER_KEPT * inner)
+
+
+def _depth(config: Any) -> int:
+    return int(getattr(config, "num_hidden_layers", 1))
 
 
 def _text_config(meta: TextClassifier) -> Any:
@@ -81,10 +99,17 @@ def _text_config(meta: TextClassifier) -> Any:
     return backbone.config.get_text_config()
 
 
-def estimate_work(head_alone: bool, lengths: Mapping[str, float], rows: Mapping[str, int], batch_size: int) -> Work:
-    """Return a stage's work from the mean length (tokens) and the number of rows of each split."""
+def estimate_work(
+    head_alone: bool, lengths: Mapping[str, float], rows: Mapping[str, int], batch_size: int, below: float = 0.0
+) -> Work:
+    """Return a stage's work from the mean length (tokens) and the number of rows of each split.
+
+    `below` is the share of the layers that is computed once, before the first step.
+    """
     tokens = {split: lengths[split] * rows[split] for split in rows}
     if head_alone:
         return Work(sum(tokens.values()), 0.0, {})
-    per_step = FORWARD_AND_BACKWARD * min(batch_size, rows["train"]) * lengths["train"]
-    return Work(0.0, per_step, {split: count for split, count in tokens.items() if split != "train"})
+    above = 1.0 - below
+    per_step = above * FORWARD_AND_BACKWARD * min(batch_size, rows["train"]) * lengths["train"]
+    evaluations = {split: above * count for split, count in tokens.items() if split != "train"}
+    return Work(below * sum(tokens.values()), per_step, evaluations)

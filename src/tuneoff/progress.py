@@ -69,6 +69,10 @@ class Reporter:
         self.close()
         self._say(f"[dim]{escape(what)} ...[/dim]")
 
+    def note(self, what: str) -> None:
+        """Say what went otherwise than usual inside a stage."""
+        self._say(f"    [dim]{escape(what)}[/dim]")
+
     def features(self, split: str, done: int, total: int) -> None:
         """Show how far the vectors of a split are."""
         if hasattr(self, "_bars"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from tuneoff.environment import describe_environment
-from tuneoff.estimate import Work, estimate_work
+from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
 from tuneoff.executors.local import Observer, run_plan
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
@@ -19,7 +19,6 @@ from tuneoff.store import StageAddress, Store
 from tuneoff.study import MICRO_TOKENS
 from tuneoff.tasks import describe as describe_task
 from tuneoff.tasks import load_task, task_name
-from tuneoff.training.build import make_technique, sketch, trains_head_alone
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator, usable_threads
 from tuneoff.training.job import Execution
 from tuneoff.training.limit import check_limit
@@ -62,6 +61,7 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
         micro_tokens,
         torch.get_num_threads(),
         protocol.compact_vocabulary,
+        protocol.reuse_activations,
         protocol.pack_texts,
         protocol.light_dropout,
     )
@@ -71,8 +71,9 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
         questions.append(Question(model, name, data, precision))
+        told = listener.features, listener.note
         places[model.name, name] = Workplace(
-            model, data, accelerator, precision, execution, listener.features, automatic_budget=automatic, limit=limit
+            model, data, accelerator, precision, execution, *told, automatic_budget=automatic, limit=limit
         )
     return Prepared(read, questions, places)
 
@@ -90,6 +91,10 @@ class Listener(Protocol):
 
     def announce(self, what: str) -> None:
         """Hear what is done between the stages."""
+        ...
+
+    def note(self, what: str) -> None:
+        """Hear what went otherwise than usual inside a stage, and changes no result."""
         ...
 
 
@@ -124,16 +129,19 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
 def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
     """Return the work of each stage that would be computed, from the tokens that it will read."""
     found: dict[StageAddress, Work] = {}
-    alone: dict[tuple[str, str], bool] = {}
+    protocol = plan.study.protocol
+    costs: dict[tuple[str, str], Cost] = {}
     for stage in plan.to_run:
         place = prepared.places[stage.address.model, stage.address.task]
         kind = (stage.address.model, stage.address.chain)
-        if kind not in alone:
-            sketched = sketch(make_technique(stage.spec), place.model, len(place.data.classes))
-            alone[kind] = trains_head_alone(sketched)
+        if kind not in costs:
+            size = len(place.data.classes), protocol.micro_tokens or MICRO_TOKENS
+            costs[kind] = estimate_cost(stage, place.model, *size, protocol.reuse_activations)
+        cost = costs[kind]
         lengths = {split: mean_length(tokens) for split, tokens in place.tokens().items()}
         rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}
-        found[stage.address] = estimate_work(alone[kind], lengths, rows, plan.study.protocol.batch_size)
+        below = cost.layers_once / cost.depth
+        found[stage.address] = estimate_work(cost.head_alone, lengths, rows, protocol.batch_size, below)
     return found
 
 

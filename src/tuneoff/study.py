@@ -157,6 +157,9 @@ class Protocol(Section):
     compact_vocabulary: bool = unkeyed(
         True, doc="Train only the embedding rows whose tokens occur; changes time and memory alone."
     )
+    reuse_activations: bool = unkeyed(
+        True, doc="Compute what frozen layers give once and keep it on disk; changes time and memory alone."
+    )
     pack_texts: bool = unkeyed(
         True, doc="On a CPU, compute texts one after another in a row, without padding; time and memory alone."
     )

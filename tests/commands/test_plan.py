@@ -93,6 +93,7 @@ def test_the_papers_stages(paper):
         "alpha": 32,
         "dropout": 0.1,
         "target_modules": None,
+        "layers": None,
     }
 
 
@@ -159,6 +160,21 @@ def test_the_disk_is_that_of_the_weights_that_are_kept(study, tmp_path):
     }
     trained = sum(one["tiny-bert"]["trained"] for one in (t["parameters"] for t in found["all"]["techniques"]))
     assert [one["disk_bytes"] for one in found.values()] == [3 * 4 * trained, 4 * trained, 0]
+
+
+def test_what_the_cache_will_hold_is_told_once_for_all_that_begin_at_the_same_layer(study, tmp_path, capsys):
+    top = {"name": "top", "use": "top-layers", "layers": 1}
+    lora = {"name": "lora-top", "use": "lora", "layers": 1}
+    read = study([top, lora, "lora", "linear-probe"], seeds=2)
+    described = describe_plan(read, tmp_path / "out")
+    size = 4 * 32 * described["stages"][3]["token_passes"]  # the probe passes each token once
+    assert [stage["fixed_layers"] for stage in described["stages"]] == [1, 1, 0, 0] * 2
+    assert [stage["cache_bytes"] for stage in described["stages"]] == [size, size, 0, 0] * 2
+    assert described["cache_bytes"] == size
+    plan_command(read, tmp_path / "out", as_json=False)
+    assert "frozen activations" in capsys.readouterr().out
+    plain = describe_plan(study([top, "linear-probe"], reuse_activations=False), tmp_path / "out")
+    assert plain["cache_bytes"] == 0 and plain["stages"][1]["token_passes"] > 2 * described["stages"][3]["token_passes"]
 
 
 def test_tables_and_json_tell_the_same(study, tmp_path, capsys):

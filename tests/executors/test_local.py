@@ -1,8 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from tuneoff.errors import StoreError
 from tuneoff.evidence.results import build_results
 from tuneoff.running import compute_study
 from tuneoff.study import DEFAULT_TECHNIQUES
@@ -161,6 +164,88 @@ def test_a_compact_vocabulary_gives_the_same_weights(study, listener, tmp_path, 
     assert weights[0].keys() == weights[1].keys()
     for name, value in weights[0].items():
         np.testing.assert_allclose(value, weights[1][name], atol=2e-6, err_msg=name)
+
+
+TOP = {"name": "top", "use": "top-layers", "layers": 1}
+LORA = {"name": "lora-top", "use": "lora", "layers": 1, "dropout": 0.0}
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gemma3"])
+def test_activations_computed_once_give_the_same_as_texts(study, listener, tmp_path, family):
+    """On models without dropout. What is counted is the same too, and names of weights are."""
+    techniques = ["linear-probe", TOP, LORA, "lora-top+top", "top+linear-probe"]
+    outcomes = []
+    for reuse in (True, False):
+        store = compute_study(study(techniques, family, reuse_activations=reuse), tmp_path / str(reuse), listener())
+        outcomes.append({record.address.chain: (record, outcome(store)[record.address]) for record in store.records()})
+    for chain, (first, (key, history, predictions, weights)) in outcomes[0].items():
+        second, (other_key, other_history, other_predictions, other_weights) = outcomes[1][chain]
+        assert first.machine["reuse_activations"] and not second.machine["reuse_activations"]
+        assert (key, first.parameters) == (other_key, second.parameters) and second.seconds["features"] == 0
+        for row, other in zip(history, other_history, strict=True):
+            assert row["loss"] == pytest.approx(other["loss"], rel=1e-4), chain
+        np.testing.assert_allclose(np.stack(predictions["logits"]), np.stack(other_predictions["logits"]), atol=1e-4)
+        assert weights.keys() == other_weights.keys()
+        for name, value in weights.items():
+            np.testing.assert_allclose(value, other_weights[name], atol=1e-4, err_msg=f"{chain} {name}")
+
+
+def test_seeds_techniques_and_studies_share_what_is_below(study, listener, tmp_path, monkeypatch):
+    """The lowest layer trained is the same for all five, and is the first that any of them changes."""
+    techniques = [TOP, LORA, "top+lora-top", "linear-probe+top", "lora-top+top"]
+    store = compute_study(study(techniques, seeds=2), tmp_path / "out", listener())
+    records = {(record.address.chain, record.address.seed): record for record in store.records()}
+    paid = [key for key, record in records.items() if record.seconds["features"]]
+    assert paid == [("linear-probe", 0), ("top", 0)]
+    below = {key: record for key, record in records.items() if record.technique != "linear-probe"}
+    alone = {record.seconds_alone["features"] for record in below.values()}
+    assert len(alone) == 1 and alone.pop() == records["top", 0].seconds["features"] > 0
+    assert len(list((tmp_path / "cache" / "hidden").iterdir())) == 1
+    monkeypatch.setattr("tuneoff.training.reuse.compute_hidden", None)
+    compute_study(study([TOP], steps=9), tmp_path / "other", listener())
+
+
+def test_what_an_earlier_stage_changed_below_is_computed_anew(study, listener, tmp_path):
+    store = compute_study(study(["lora", "lora+top", TOP], "qwen3"), tmp_path / "out", listener())
+    assert len(list((tmp_path / "cache" / "hidden").iterdir())) == 2
+    by_chain = {record.address.chain: record.address for record in store.records()}
+    frames = [store.predictions(by_chain[chain]) for chain in ("lora", "lora+top")]
+    ended, began = (np.stack(frame[frame["step"] == at]["logits"]) for frame, at in zip(frames, (6, 0), strict=True))
+    np.testing.assert_allclose(began, ended, atol=1e-5)
+
+
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_interrupted_it_goes_on_to_the_same_bits_though_the_cache_was_emptied(study, listener, tmp_path, after):
+    whole = compute_study(study([TOP, LORA], micro_tokens=60), tmp_path / "whole", listener())
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(Interrupted):
+        compute_study(study([TOP, LORA], micro_tokens=60), tmp_path / "cut", listener(stop_after=after))
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    resumed = compute_study(study([TOP, LORA], micro_tokens=60), tmp_path / "cut", listener())
+    assert same(outcome(whole), outcome(resumed))
+
+
+def test_a_stage_that_began_without_reuse_goes_on_without(study, listener, tmp_path):
+    with pytest.raises(Interrupted):
+        compute_study(study([TOP], reuse_activations=False), tmp_path / "out", listener(stop_after=3))
+    store = compute_study(study([TOP]), tmp_path / "out", listener())
+    (record,) = store.records()
+    assert record.machine["reuse_activations"] is False and not (tmp_path / "cache" / "hidden").exists()
+
+
+def test_a_cache_too_small_is_told_and_the_texts_are_computed(study, listener, tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", "1 kB")
+    quiet = listener()
+    store = compute_study(study([TOP]), tmp_path / "out", quiet)
+    (record,) = store.records()
+    assert record.status == "done" and record.seconds["features"] == 0
+    assert len(quiet.notes) == 1 and "TUNEOFF_CACHE_LIMIT" in quiet.notes[0]
+
+
+def test_a_limit_that_is_no_size_is_refused_before_any_training(study, listener, tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", "some")
+    with pytest.raises(StoreError, match="TUNEOFF_CACHE_LIMIT"):
+        compute_study(study([TOP]), tmp_path / "out", listener())
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "qwen3", "llama"])

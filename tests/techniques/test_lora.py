@@ -1,6 +1,7 @@
 """LoRA: what it trains, that it is peft's, and what it refuses."""
 
 import math
+import re
 import warnings
 
 import pytest
@@ -143,3 +144,25 @@ def test_the_first_numbers_are_pefts_and_depend_on_the_seed(load, make_technique
             assert 0.5 * bound < value.abs().max() <= bound and not torch.equal(value, second[name])
         elif "lora_B" in name:
             assert not value.any()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_adapters_may_be_in_the_top_layers_alone(family, applied):
+    _, _, every = applied("lora", family)
+    _, classifier, top = applied("lora", family, layers=1)
+    assert top.keys() == {name for name in every if re.search(r"\.1\.", name) or name == "head.weight"}
+    assert len(top) - 1 == 2 * len(TARGETS[family])
+    _, _, both = applied("lora", family, layers=2)
+    assert both.keys() == every.keys() and classifier.backbone.peft_config
+
+
+def test_top_layers_go_with_chosen_projections(applied):
+    _, _, trained = applied("lora", "bert", layers=1, target_modules=["dense"])
+    found = {name.partition(".lora_")[0] for name in trained if name != "head.weight"}
+    layer = "backbone.encoder.layer.1"
+    assert found == {f"{layer}.{part}.dense" for part in ("attention.output", "intermediate", "output")}
+
+
+def test_more_layers_than_there_are_is_an_error_that_says_so(load, make_technique):
+    with pytest.raises(ModelError, match="lora: layers is 3, but the model has 2"):
+        make_technique("lora", layers=3).apply(load("bert"))

@@ -87,7 +87,7 @@ from tuneoff.training.limit import data_bytes
 
 class Quiet:
     watch = lambda self, plan, work: Observer()
-    features = announce = lambda self, *_: None
+    features = announce = note = lambda self, *_: None
 
 mapping, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
 import tuneoff.models.classifier, torch

@@ -89,7 +89,21 @@ def test_a_head_alone_passes_each_text_once_and_pays_for_its_vectors_once(planne
     assert second.seconds_alone["features"] == first.seconds_alone["features"] == first.seconds["features"]
 
 
-@pytest.mark.parametrize("technique", ["full", "linear-probe", "lora"])
+def test_upper_layers_alone_count_as_the_whole_and_pay_for_the_layers_below_once(planned):
+    """Tokens through the upper layers are counted as tokens, beside those that were passed through the lower once."""
+    top = {"name": "top", "use": "top-layers", "layers": 1}
+    stages, place, store = planned(top, seeds=2)
+    first, second = (run([stage], place, store) for stage in stages)
+    stages, place, store = planned(top, out="plain", reuse_activations=False)
+    plain = run(stages, place, store)
+    texts = sum(len(ids) for split in place.tokens().values() for ids in split.ids)
+    assert first.tokens == {**plain.tokens, "computed": plain.tokens["computed"] + texts}
+    assert second.tokens["evaluated"] == first.tokens["evaluated"] and first.parameters == plain.parameters
+    assert first.seconds["features"] > 0 == second.seconds["features"] and second.seconds["load"] > 0
+    assert second.seconds_alone["features"] == first.seconds_alone["features"] == first.seconds["features"]
+
+
+@pytest.mark.parametrize("technique", ["full", "linear-probe", "lora", "top-layers"])
 def test_the_last_predictions_are_the_written_weights_own(planned, technique):
     """The weights, loaded into transformers' model anew, give the logits in the predictions."""
     stages, place, store = planned(technique)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 import tuneoff.training.workplace as module
+from tuneoff.models.activation_cache import Cost
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.running import prepare
 from tuneoff.techniques import settings_of
@@ -104,6 +105,44 @@ def test_vectors_are_known_by_what_they_depend_on_and_nothing_else(open_place, c
     open_place().features([])
     after = open_place(**(OTHER_VECTORS | SAME_VECTORS)[change]).features([])
     assert after.computed_now == (change in OTHER_VECTORS) and cached() == 1 + (change in OTHER_VECTORS)
+
+
+def hidden(place, layer=1, ancestors=()):
+    """Ask for hidden states of one number each; returns whether they were there."""
+    shapes = {name: (len(tokens.ids), 1) for name, tokens in place.tokens().items()}
+
+    def compute(put):
+        for name, (rows, _) in shapes.items():
+            put(name, 0, torch.zeros(rows, 1))
+        return Cost(0.0, 0.0, 1.0, 5)
+
+    return not place.hidden(layer, ancestors, shapes, torch.float32, compute).computed_now
+
+
+@pytest.mark.parametrize("change", [*OTHER_VECTORS, *SAME_VECTORS, "head"])
+def test_hidden_states_are_known_by_what_they_depend_on_and_nothing_else(open_place, cached, change):
+    """Neither pooling nor head is among it: both come after the last layer."""
+    other = OTHER_VECTORS | SAME_VECTORS | {"head": {"model": {"head": "native"}}}
+    assert not hidden(open_place()) and hidden(open_place())
+    same = change in {*SAME_VECTORS, "pooling", "head"}
+    assert hidden(open_place(**other[change])) is same and cached() == 1 + (not same)
+
+
+def test_another_layer_or_another_backbone_has_hidden_states_of_its_own(open_place, cached, tmp_path):
+    place = open_place()
+    before = [ancestor(place, tmp_path, "lora", "first")]
+    asked = [(1, []), (2, []), (1, before), (1, [replace(before[0], key="second")])]
+    assert not any(hidden(place, *one) for one in asked) and cached() == 4
+    assert all(hidden(place, *one) for one in asked)
+    place.features([])
+    assert cached() == 5
+
+
+def test_the_same_workplace_opens_hidden_states_once(open_place, monkeypatch):
+    place = open_place()
+    hidden(place)
+    monkeypatch.setattr(module, "cached_hidden", None)
+    assert hidden(place)
 
 
 def test_other_weights_are_other_vectors(open_place, model_folder, tmp_path):

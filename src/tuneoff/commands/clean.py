@@ -4,9 +4,7 @@ import shutil
 
 import typer
 
-from tuneoff.models.feature_cache import cache_folder
-
-KINDS = ("features",)
+from tuneoff.models.activation_cache import KINDS, cache_folder
 
 
 def clean_command() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,11 @@ def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
         if model.fingerprint is None:
             notes.append(f"{model.name}: its weights are not here, so what is done already cannot be told")
     plan = make_plan(study, questions, Store(out))
-    work = {name: _work_of(model, data, plan, notes) for name, model in models.items()}
+    texts = {name: _texts(model, data, notes) for name, model in models.items()}
     costs = _costs(plan, models, len(classes) if classes else None)
     if not classes:
         notes.append("the classes are unknown without the data, so parameters are not counted")
-    stages = [_stage(stage, costs.get(_kind(stage)), work[stage.address.model], data) for stage in plan.stages]
+    stages = [_stage(stage, costs.get(_kind(stage)), texts[stage.address.model], data) for stage in plan.stages]
     return {
         "study": study.name,
         "out": out.as_posix(),
@@ -72,6 +72,7 @@ def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
         "stages": stages,
         "techniques": [_technique(one.name, plan, costs) for one in plan.techniques],
         "disk_bytes": _disk(plan, costs),
+        "cache_bytes": _cache(stages),
         "notes": notes,
     }
 
@@ -83,16 +84,33 @@ def _kind(stage: PlannedStage) -> tuple[str, str]:
 def _costs(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: int | None) -> dict[tuple[str, str], Cost]:
     if n_classes is None:
         return {}
-    micro_tokens = plan.study.protocol.micro_tokens or MICRO_TOKENS
+    protocol = plan.study.protocol
+    micro_tokens = protocol.micro_tokens or MICRO_TOKENS
     found: dict[tuple[str, str], Cost] = {}
     for stage in plan.stages:
         if _kind(stage) not in found:
-            found[_kind(stage)] = estimate_cost(stage, models[stage.address.model], n_classes, micro_tokens)
+            found[_kind(stage)] = estimate_cost(
+                stage, models[stage.address.model], n_classes, micro_tokens, protocol.reuse_activations
+            )
     return found
 
 
-def _work_of(model: ResolvedModel, data: TaskData | None, plan: Plan, notes: list[str]) -> "dict[bool, Work] | None":
-    """Return the work of a stage that trains the head alone (True) or more (False); None if it cannot be known."""
+@dataclass(frozen=True)
+class _Texts:
+    """A task's texts as a model reads them: rows and their mean length in tokens, by split."""
+
+    rows: Mapping[str, int]
+    lengths: Mapping[str, float]
+
+    def work(self, cost: Cost, batch_size: int) -> Work:
+        return estimate_work(cost.head_alone, self.lengths, self.rows, batch_size, cost.layers_once / cost.depth)
+
+    def tokens(self) -> int:
+        return round(sum(self.rows[split] * self.lengths[split] for split in self.rows))
+
+
+def _texts(model: ResolvedModel, data: TaskData | None, notes: list[str]) -> _Texts | None:
+    """Return a model's reading of the task; None, with a note, if it cannot be known."""
     if data is None:
         return None
     if model.tokenizer_fingerprint is None:
@@ -103,17 +121,14 @@ def _work_of(model: ResolvedModel, data: TaskData | None, plan: Plan, notes: lis
     ids = {name: tokenize(model, tokenizer, split.texts).ids for name, split in labelled.items()}
     lengths = {name: sum(map(len, rows)) / len(rows) for name, rows in ids.items()}
     rows = {name: len(found) for name, found in ids.items()}
-    batch = plan.study.protocol.batch_size
-    return {alone: estimate_work(alone, lengths, rows, batch) for alone in (True, False)}
+    return _Texts(rows, lengths)
 
 
-def _stage(
-    stage: PlannedStage, cost: Cost | None, work: "dict[bool, Work] | None", data: TaskData | None
-) -> dict[str, Any]:
+def _stage(stage: PlannedStage, cost: Cost | None, texts: _Texts | None, data: TaskData | None) -> dict[str, Any]:
     budget = asdict(stage.budget) if stage.budget else None
     tokens = None
-    if work and cost and stage.budget:
-        tokens = round(work[cost.head_alone].total(stage))
+    if texts and cost and stage.budget:
+        tokens = round(texts.work(cost, stage.budget.batch_size).total(stage))
     return {
         "model": stage.address.model,
         "task": stage.address.task,
@@ -128,7 +143,9 @@ def _stage(
         "optimization": asdict(stage.optimization),
         "settings": stage.spec.settings.keyed_values(),
         "token_passes": tokens,
+        "fixed_layers": cost.layers_once if cost else None,
         "peak_memory_bytes": cost.memory if cost else None,
+        "cache_bytes": cost.cached * texts.tokens() if cost and texts else None,
         "key": stage.key,
     }
 
@@ -147,6 +164,12 @@ def _disk(plan: Plan, costs: Mapping[tuple[str, str], Cost]) -> int | None:
     keep, last = plan.study.protocol.keep_weights, plan.study.protocol.seed_list[-1]
     kept = [one for one in plan.stages if keep == "all" or (keep == "last-seed" and one.address.seed == last)]
     return sum(costs[_kind(stage)].disk for stage in kept)
+
+
+def _cache(stages: list[dict[str, Any]]) -> int | None:
+    """Return the bytes that frozen layers' activations take, once for all stages that begin at the same layer."""
+    kept = {(stage["model"], stage["fixed_layers"]): stage["cache_bytes"] for stage in stages}
+    return None if None in kept.values() else sum(kept.values())
 
 
 def _tables(plan: Mapping[str, Any]) -> list[Table]:
@@ -177,8 +200,10 @@ def _tables(plan: Mapping[str, Any]) -> list[Table]:
             passes,
             memory,
         )
+    cached = f", frozen activations {size(plan['cache_bytes'])} of the cache" if plan["cache_bytes"] else ""
     stages.caption = (
-        f"On {plan['device']} in {plan['precision']}; kept weights take {_known(size, plan['disk_bytes'])} of disk. "
+        f"On {plan['device']} in {plan['precision']}; kept weights take {_known(size, plan['disk_bytes'])} of disk"
+        f"{cached}. "
         "Each stage is computed once a seed; serves: how many techniques use it. Token passes: tokens through the "
         "model, a training step's counted three times. Memory: estimated peak."
     )

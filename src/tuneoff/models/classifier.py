@@ -247,7 +247,9 @@ def _long_probe(resolved: ResolvedModel, ids: text.Ids) -> text.Ids:
     windows = [
         value
         for name, value in vars(resolved.config).items()
-        if ("window" in name or "local_attention" in name) and isinstance(value, int) and 0 < value < resolved.max_length
+        if ("window" in name or "local_attention" in name)
+        and isinstance(value, int)
+        and 0 < value < resolved.max_length
     ]
     length = min(resolved.max_length, max(windows, default=0) + len(ids))
     return np.resize(ids, length)

@@ -102,7 +102,7 @@ class _PackedAttention(torch.autograd.Function):
         dropout: float,
         mask: Tensor | None,
     ) -> Tensor:
-        heads, total, width = query.shape
+        heads, total = query.shape[:2]
         output = query.new_empty(total, heads, value.shape[2])
         weights = query.new_empty(sum(heads * length * length for length in lengths))
         for first, last, scores in _texts(weights, lengths, key.shape[0], heads):

@@ -67,7 +67,7 @@ def packs_exactly(classifier: "TextClassifier", ids: Sequence[Ids]) -> bool:
         alone = []
         for text in ids:
             row = torch.from_numpy(text.astype(np.int64))[None].to(device)
-            alone.append(classifier.vectors(row, torch.ones_like(row)))  # type: ignore[arg-type]
+            alone.append(classifier.vectors(row, torch.ones_like(row)))
     expected = torch.cat(alone)
     error = (packed - expected).norm(dim=1) / expected.norm(dim=1).clamp(min=1e-6)
     exact = next(classifier.backbone.parameters()).dtype in (torch.float32, torch.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuneoff.section import keyed
 from tuneoff.techniques.base import StageSettings, Technique
@@ -19,7 +19,10 @@ class LoraSettings(StageSettings):
     alpha: int = keyed(32, doc="The adapters' output is scaled by alpha / rank.", gt=0)
     dropout: float = keyed(0.1, doc="Dropout before the adapters.", ge=0, lt=1)
     target_modules: list[str] | None = keyed(
-        None, doc="Names of the layers with an adapter; the query and value projections if left out."
+        None, doc="Names of the projections with an adapter; those of queries and values if left out."
+    )
+    layers: int | None = keyed(
+        None, doc="Transformer layers with adapters, counted from the top; all if left out.", ge=1
     )
 
 
@@ -34,7 +37,8 @@ class Lora(Technique):
         """Add the adapters, in fp32 on any base, and make them and the head trainable.
 
         They are put in place without peft's wrapper model, so every name in the backbone stays what it was. Raises
-        ModelError where the architecture's projections are unknown or no layer has the names given.
+        ModelError where the architecture's projections are unknown, no layer has the names given, or there are fewer
+        layers than asked for.
         """
         import torch
         from peft import LoraConfig, inject_adapter_in_model
@@ -56,6 +60,7 @@ class Lora(Technique):
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
             target_modules=targets,
+            **self._only_layers(classifier),
             # GPT-2's layers hold their weights transposed.
             fan_in_fan_out=any(isinstance(module, Conv1D) for module in classifier.backbone.modules()),
         )
@@ -71,6 +76,18 @@ class Lora(Technique):
                 parameter.requires_grad_(True)
         for parameter in classifier.head_parameters().values():
             parameter.requires_grad_(True)
+
+    def _only_layers(self, classifier: TextClassifier) -> dict[str, Any]:
+        """Return peft's settings for adapters in the top layers alone."""
+        from tuneoff.models.depth import layer_list, top_layers
+
+        assert isinstance(self.settings, LoraSettings)
+        if self.settings.layers is None:
+            return {}
+        numbers = list(top_layers(classifier.backbone, self.settings.layers, self.name))
+        found = layer_list(classifier.backbone)
+        assert found is not None
+        return {"layers_to_transform": numbers, "layers_pattern": found[0].rpartition(".")[2]}
 
     def train_mode(self, classifier: TextClassifier) -> None:
         """Switch on the adapters' own dropout alone."""

@@ -25,10 +25,15 @@ class Ancestor:
     weights: Path
 
     @property
+    def names(self) -> list[str]:
+        """The names of the parameters that it trained."""
+        with safe_open(self.weights, framework="pt") as file:
+            return list(file.keys())
+
+    @property
     def changes_backbone(self) -> bool:
         """Whether it trained more than our head."""
-        with safe_open(self.weights, framework="pt") as file:
-            return any(name != "head.weight" for name in file.keys())  # noqa: SIM118 (not a mapping)
+        return any(name != "head.weight" for name in self.names)
 
 
 def make_technique(spec: StageSpec) -> Technique:

@@ -37,13 +37,14 @@ class Execution:
     """How a stage is computed: time, memory and chance alone. Fixed when a stage starts, and kept when it resumes.
 
     `micro_tokens` (which also decide the dropout masks that are drawn) are computed at once, on `threads` CPU threads;
-    `compact_vocabulary` trains only the embedding rows in use; `pack_texts` puts texts into one row where the model
-    allows it; `light_dropout` draws masks in a cheaper way.
+    `compact_vocabulary` trains only the embedding rows in use; `reuse_activations` computes frozen layers once;
+    `pack_texts` puts texts into one row where the model allows it; `light_dropout` draws masks in a cheaper way.
     """
 
     micro_tokens: int
     threads: int
     compact_vocabulary: bool = True
+    reuse_activations: bool = True
     pack_texts: bool = True
     light_dropout: bool = True
 

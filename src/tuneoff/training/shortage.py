@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tuneoff.models.checkpointing import checkpoint_layers
+from tuneoff.training.hidden_inputs import HiddenInputs
 from tuneoff.training.inputs import Inputs, TokenInputs
 from tuneoff.training.job import Job
 from tuneoff.training.limit import is_limited
@@ -109,12 +110,13 @@ def ease(job: Job, state: TrainingState, split: str, rows: Rows, *, gradients: b
     The token budget is halved until the largest micro-batch of the rows gets smaller. Where it cannot, because it is
     a single example, layers are checkpointed if `gradients` are computed. Either becomes a row of the history.
     """
-    if not isinstance(job.inputs, TokenInputs):
+    texts = _texts(job.inputs)
+    if texts is None:
         return False
-    smaller = smaller_budget(job.inputs, split, rows)
+    smaller = smaller_budget(texts, split, rows)
     row: dict[str, Any]
     if smaller is not None:
-        job.inputs.budget = smaller
+        texts.budget = smaller
         row = {"event": "budget", "micro_tokens": smaller}
     elif gradients and checkpoint_layers(job.classifier.backbone):
         row = {"event": "checkpointing"}
@@ -124,6 +126,13 @@ def ease(job: Job, state: TrainingState, split: str, rows: Rows, *, gradients: b
     state.history.append(row | position)
     job.events(state.history[-1])
     return True
+
+
+def _texts(inputs: Inputs) -> TokenInputs | None:
+    """Return what cuts micro-batches by tokens; None where nothing does, as for vectors."""
+    if isinstance(inputs, HiddenInputs):
+        return inputs.texts
+    return inputs if isinstance(inputs, TokenInputs) else None
 
 
 def smaller_budget(inputs: TokenInputs, split: str, rows: Rows) -> int | None:
@@ -150,8 +159,8 @@ def _largest(inputs: Inputs, split: str, rows: Rows) -> int:
 def go_on(job: Job, history: Sequence[Mapping[str, Any]]) -> None:
     """Let a stage that goes on be computed as it was when it stopped: with the last budget of its history."""
     for row in history:
-        if row["event"] == "budget" and isinstance(job.inputs, TokenInputs):
-            job.inputs.budget = row["micro_tokens"]
+        if row["event"] == "budget" and (texts := _texts(job.inputs)):
+            texts.budget = row["micro_tokens"]
         elif row["event"] == "checkpointing":
             checkpoint_layers(job.classifier.backbone)
 

@@ -37,6 +37,7 @@ from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory
 from tuneoff.training.optimizer import learning_rate_at
+from tuneoff.training.reuse import reuse_hidden
 from tuneoff.training.shortage import SHORTAGES, eased, failure_of, is_shortage, said
 from tuneoff.training.state import Divergence, TrainingState
 from tuneoff.training.workplace import Workplace
@@ -131,7 +132,8 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
     classes = place.data.classes
     inputs: Inputs
     vocabulary, feature_tokens = None, 0
-    if trains_head_alone(sketch(technique, place.model, len(classes))):
+    reuse = execution.reuse_activations or technique.gradient_free  # the latter is fitted on vectors in any case
+    if reuse and trains_head_alone(sketch(technique, place.model, len(classes))):
         features = place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
         paid = cost if features.computed_now else {}
@@ -145,19 +147,24 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
         begun = time.perf_counter()
         classifier = build_classifier(place.model, classes, ancestors, device, seeds["init"])
         cost = paid = {"load": time.perf_counter() - begun, "tokenize": place.tokenize_seconds}
-        inputs = TokenInputs(
+        inputs = texts = TokenInputs(
             tokens,
             execution.micro_tokens,
             device,
             packed=execution.packs(classifier),
             as_one=classifier.depends_on_batch,
         )
-        apply_technique(technique, classifier, seeds["init"], inputs.batches(classifier, "train"))
+        apply_technique(technique, classifier, seeds["init"], texts.batches(classifier, "train"))
         if execution.light_dropout:
             lighten_dropout(classifier)
         parameters = count_parameters(classifier)
-        if execution.compact_vocabulary and _rows_only_decay(technique, classifier):
-            vocabulary = CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])
+        if reuse and (upper := reuse_hidden(place, technique, classifier, texts, ancestors)):
+            inputs, below = upper, upper.states
+            cost = {**cost, "features": below.cost.features}
+            paid = cost if below.computed_now else paid
+            feature_tokens = below.cost.tokens
+        elif execution.compact_vocabulary and _rows_only_decay(technique, classifier):
+            vocabulary = CompactVocabulary(classifier, [ids for split in texts.ids.values() for ids in split])
     paid = {**paid, "tokenize": place.tokenizing_to_charge()}
     trained = trainable(classifier)
     return _Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, feature_tokens, paid, cost)

@@ -3,14 +3,24 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
 from tuneoff.files import digest
+from tuneoff.models.activation_cache import (
+    Cost,
+    Features,
+    HiddenStates,
+    Kind,
+    cache_limit,
+    cached_features,
+    cached_hidden,
+)
 from tuneoff.models.classifier import TextClassifier
-from tuneoff.models.feature_cache import Cost, Features, cached_features
+from tuneoff.models.mapped_file import Put, Shape
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, load_tokenizer, tokenize
 from tuneoff.plan import SEMANTICS
@@ -29,9 +39,10 @@ USED = ("train", "dev", "test")
 class Workplace:
     """One model, one task, one device. Tokens are made when first asked for, vectors once per state of the backbone.
 
-    `progress` is called with the split, the tokens done and the tokens in all while vectors are computed.
-    `automatic_budget` lets each stage choose its token budget from the GPU's free memory; `limit` is the memory in
-    bytes that a stage may take, None for all.
+    `progress` is called with the split, the tokens done and the tokens in all while vectors are computed; `note` with
+    what a user may want to know, such as that the cache is too small. `automatic_budget` lets each stage choose its
+    token budget from the GPU's free memory; `limit` is the memory in bytes that a stage may take, None for all. Raises
+    StoreError where the cache's limit is no size.
     """
 
     model: ResolvedModel
@@ -40,14 +51,17 @@ class Workplace:
     precision: Precision
     execution: Execution
     progress: Callable[[str, int, int], None] = lambda *_: None
+    note: Callable[[str], None] = lambda _: None
     automatic_budget: bool = False
     limit: int | None = None
 
     def __post_init__(self) -> None:
+        cache_limit()
         self.tokenize_seconds = 0.0
         self._tokenizing_charged = False
         self._tokens: Mapping[str, Tokens] | None = None
         self._features: dict[str, Features] = {}
+        self._hidden: dict[str, HiddenStates] = {}
 
     @property
     def splits(self) -> list[str]:
@@ -72,21 +86,48 @@ class Workplace:
     def features(self, ancestors: Sequence[Ancestor]) -> Features:
         """Return the pooled vectors of every labelled split as the backbone stands after these ancestors."""
         changed = [ancestor for ancestor in ancestors if ancestor.changes_backbone]
-        key = digest(
+        key = self._key("features", self.model.keyed(), changed)
+        if key in self._features:
+            return replace(self._features[key], computed_now=False)
+        features = cached_features(key, lambda: self._compute_features(changed), self.note)
+        self._features = {key: features}
+        return features
+
+    def hidden(
+        self,
+        layer: int,
+        ancestors: Sequence[Ancestor],
+        shapes: Mapping[str, Shape],
+        dtype: torch.dtype,
+        compute: Callable[[Put], Cost],
+    ) -> HiddenStates | None:
+        """Return what a layer is given for every labelled split, or None where the cache cannot hold it.
+
+        `ancestors` are those that changed something below the layer.
+        """
+        # Pooling and head come after the last layer.
+        model = {name: value for name, value in self.model.keyed().items() if name not in ("pooling", "head")}
+        key = self._key("hidden", {**model, "layer": layer}, ancestors)
+        if key in self._hidden:
+            return replace(self._hidden[key], computed_now=False)
+        self._hidden = {}  # what is not open may be deleted to make room
+        states = cached_hidden(key, shapes, dtype, compute, self.note)
+        if states is not None:
+            self._hidden = {key: states}
+        return states
+
+    def _key(self, kind: Kind, model: Mapping[str, Any], ancestors: Sequence[Ancestor]) -> str:
+        return digest(
             {
+                "kind": kind,
                 "semantics": SEMANTICS,
-                "model": self.model.keyed(),
+                "model": model,
                 "task": self.data.fingerprint,
                 "splits": self.splits,
                 "precision": self.precision,
-                "backbone": [ancestor.key for ancestor in changed],
+                "backbone": [ancestor.key for ancestor in ancestors],
             }
         )
-        if key in self._features:
-            return replace(self._features[key], computed_now=False)
-        features = cached_features(key, lambda: self._compute_features(changed))
-        self._features = {key: features}
-        return features
 
     def _compute_features(self, ancestors: Sequence[Ancestor]) -> Features:
         begun = time.perf_counter()

@@ -1,0 +1,290 @@
+"""What was computed once is found again, whole, as long as there is room for it."""
+
+import gc
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import tuneoff.models.activation_cache as module
+from tuneoff.errors import StoreError
+from tuneoff.models.activation_cache import (
+    Cost,
+    Features,
+    cache_folder,
+    cache_limit,
+    cached_features,
+    cached_hidden,
+)
+from tuneoff.models.mapped_file import file_size
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def made(asked=None):
+    """Vectors of two splits; each call is noted in `asked`."""
+    if asked is not None:
+        asked.append(1)
+    vectors = {
+        "train": torch.randn(7, 4, generator=torch.Generator().manual_seed(1)),
+        "test": torch.arange(8.0).reshape(4, 2).T,
+    }
+    return Features(vectors, Cost(0.1 + 0.2, 1e-9, 12.5, 2**40), computed_now=True)
+
+
+def test_the_folder_is_the_users_choice_else_the_systems(cache, monkeypatch):
+    assert cache_folder() == cache
+    monkeypatch.delenv("TUNEOFF_CACHE")
+    assert cache_folder().name == "tuneoff" and cache_folder() != cache
+    monkeypatch.setenv("TUNEOFF_CACHE", "")
+    assert cache_folder().name == "tuneoff"
+
+
+def test_vectors_are_computed_once_and_come_back_bit_for_bit(cache):
+    asked = []
+    first = cached_features("k", lambda: made(asked))
+    second = cached_features("k", lambda: made(asked))
+    assert len(asked) == 1 and first.computed_now and not second.computed_now
+    assert first.vectors.keys() == second.vectors.keys() == {"train", "test"}
+    for name, value in first.vectors.items():
+        assert torch.equal(value, second.vectors[name]) and second.vectors[name].dtype == torch.float32
+    assert second.cost == first.cost == Cost(0.1 + 0.2, 1e-9, 12.5, 2**40)
+
+
+def test_another_key_is_another_computation(cache):
+    asked = []
+    for key in ("a", "b", "a"):
+        cached_features(key, lambda: made(asked))
+    assert len(asked) == 2
+    assert sorted(path.name for path in (cache / "features").iterdir()) == ["a.safetensors", "b.safetensors"]
+
+
+def test_a_computation_that_fails_leaves_nothing(cache):
+    def broken():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached_features("k", broken)
+    assert not list(cache.rglob("*.safetensors"))
+    assert cached_features("k", made).computed_now
+
+
+def test_a_cache_that_is_emptied_is_filled_again(cache):
+    cached_features("k", made)
+    (cache / "features" / "k.safetensors").unlink()
+    assert cached_features("k", made).computed_now
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "file"))
+    made = Features({"train": torch.zeros(2, 3)}, Cost(0.0, 0.0, 0.0, 1), computed_now=True)
+    with pytest.raises(StoreError, match="set TUNEOFF_CACHE"):
+        cached_features("key", lambda: made)
+
+
+# Hidden states
+
+
+SHAPES = {"train": (5, 4), "test": (2, 4)}
+
+
+def filled(value=1.0, asked=None):
+    """Return what computes hidden states: each row `value`; each call is noted in `asked`."""
+
+    def compute(put):
+        if asked is not None:
+            asked.append(1)
+        for name, (rows, width) in SHAPES.items():
+            for row in reversed(range(rows)):
+                put(name, row, torch.full((1, width), value))
+        return Cost(0.0, 0.5, 2.0, 7)
+
+    return compute
+
+
+def hidden(key, value=1.0, asked=None, say=lambda _: None):
+    return cached_hidden(key, SHAPES, torch.float32, filled(value, asked), say)
+
+
+def names(cache):
+    return sorted(path.stem for path in cache.rglob("*.safetensors"))
+
+
+def test_hidden_states_are_computed_once_and_mapped(cache):
+    asked = []
+    first, second = hidden("a", 3.0, asked), hidden("a", 4.0, asked)
+    assert len(asked) == 1 and first.computed_now and not second.computed_now
+    for states in (first, second):
+        assert states.cost == Cost(0.0, 0.5, 2.0, 7)
+        assert all(torch.equal(states.file.tensors[name], torch.full(SHAPES[name], 3.0)) for name in SHAPES)
+
+
+@pytest.mark.parametrize("kind", ["features", "hidden"])
+def test_a_damaged_entry_is_computed_again_and_said_to_be_damaged(cache, kind):
+    said = []
+
+    def ask():
+        return cached_features("a", made, said.append) if kind == "features" else hidden("a", say=said.append)
+
+    ask()
+    path = cache / kind / "a.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert ask().computed_now and not ask().computed_now
+    assert len(said) == 1 and str(path) in said[0] and "damaged" in said[0]
+
+
+def test_while_it_is_computed_nobody_sees_it_and_if_that_fails_nothing_is_left(cache):
+    def broken(put):
+        put("train", 0, torch.zeros(1, 4))
+        assert names(cache) and not (cache / "hidden" / "a.safetensors").exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached_hidden("a", SHAPES, torch.float32, broken)
+    assert names(cache) == []
+
+
+def test_of_two_that_compute_the_same_the_last_stays_and_both_are_whole(cache):
+    """The second begins and ends while the first is computing, as another process might."""
+    inner = []
+
+    def compute(put):
+        inner.append(hidden("a", 1.0))
+        return filled(2.0)(put)
+
+    outer = cached_hidden("a", SHAPES, torch.float32, compute)
+    assert float(inner[0].file.tensors["train"][0, 0]) == 1.0 and float(outer.file.tensors["train"][0, 0]) == 2.0
+    assert names(cache) == ["a"] and float(hidden("a").file.tensors["train"][0, 0]) == 2.0
+
+
+# The limit
+
+
+ONE = file_size(SHAPES, torch.float32)
+
+
+@pytest.fixture
+def room_for(monkeypatch):
+    """Return a function that lets the cache take so many entries."""
+    return lambda entries: monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", f"{int(entries * ONE)}")
+
+
+def used(cache, key, seconds_ago):
+    path = next(cache.rglob(f"{key}.safetensors"))
+    os.utime(path, (time.time() - seconds_ago,) * 2)
+
+
+def test_the_entry_not_used_for_longest_makes_room(cache, room_for):
+    room_for(3)
+    for ago, key in [(30, "a"), (20, "b"), (10, "c")]:
+        hidden(key)
+        used(cache, key, ago)
+    hidden("a")  # used just now, though written first
+    gc.collect()
+    hidden("d")
+    assert names(cache) == ["a", "c", "d"]
+
+
+def test_vectors_and_hidden_states_share_the_limit(cache, room_for):
+    room_for(2.5)
+    cached_features("f", made)
+    used(cache, "f", 10)
+    hidden("a")
+    hidden("b")
+    assert names(cache) == ["a", "b"]
+
+
+def test_an_entry_in_use_stays(cache, room_for):
+    room_for(2)
+    opened = hidden("a")
+    hidden("b")
+    used(cache, "a", 20)
+    used(cache, "b", 10)
+    gc.collect()
+    hidden("c")
+    assert names(cache) == ["a", "c"] and float(opened.file.tensors["train"][0, 0]) == 1.0
+
+
+def test_where_what_must_stay_fills_the_cache_nothing_is_deleted_and_it_is_said(cache, room_for):
+    room_for(2)
+    opened, said = hidden("a"), []
+    hidden("b")
+    gc.collect()
+    room_for(1.5)
+    assert hidden("c", say=said.append) is None and names(cache) == ["a", "b"]
+    assert len(said) == 1 and "TUNEOFF_CACHE_LIMIT" in said[0] and opened.file.tensors
+
+
+def test_an_entry_larger_than_the_limit_is_not_computed_and_it_is_said(cache, room_for):
+    room_for(0.5)
+    asked, said = [], []
+    assert hidden("a", asked=asked, say=said.append) is None and asked == [] and names(cache) == []
+    assert said == [
+        "hidden states would take 1.36 kB and the cache may take 680 B (TUNEOFF_CACHE_LIMIT): they are computed from "
+        "the texts each time"
+    ]
+    features = cached_features("f", made)
+    assert features.computed_now and features.vectors and names(cache) == []
+
+
+def test_what_is_being_written_stays_and_what_a_killed_process_left_goes(cache, room_for):
+    room_for(2)
+    hidden("a")
+    gc.collect()
+    for name, age in [("young", 10), ("old", 5000)]:
+        part = cache / "hidden" / f".part-{name}-x.safetensors"
+        part.write_bytes(b"x" * (ONE // 2))
+        os.utime(part, (time.time() - age,) * 2)
+    hidden("b")
+    assert names(cache) == [".part-young-x", "b"]
+
+
+SIZES = {"20 GB": 20 * 10**9, "1.5tb": 15 * 10**11, "500 MiB": 500 << 20, "7": 7, "0": 0, "3 k": 3000, "2 B": 2}
+
+
+@pytest.mark.parametrize("text", SIZES)
+def test_a_limit_is_written_as_people_write_sizes(monkeypatch, text):
+    monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", text)
+    assert cache_limit() == SIZES[text]
+
+
+@pytest.mark.parametrize("text", ["much", "-1 GB", "20 GBB", "1,5 GB", "GB"])
+def test_a_limit_that_is_no_size_says_how_it_is_written(monkeypatch, text):
+    monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", text)
+    with pytest.raises(StoreError, match="write it as '20 GB'"):
+        cache_limit()
+
+
+@pytest.mark.parametrize(("free", "expected"), [(10**12, 20 * 10**9), (10**10, 10**9)])
+def test_by_default_a_tenth_of_the_free_disk_at_most(monkeypatch, cache, free, expected):
+    """What the cache itself takes counts as free: the limit does not shrink as it fills."""
+    monkeypatch.delenv("TUNEOFF_CACHE_LIMIT", raising=False)
+    hidden("a")
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free - ONE))
+    assert cache_limit() == expected
+
+
+# A cache that may only be read
+
+
+def test_a_cache_that_may_only_be_read_is_read_and_keeps_its_order(cache, monkeypatch):
+    hidden("a")
+    used(cache, "a", 1000)
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("utime", "fsync"):
+        monkeypatch.setattr(os, name, refused)
+    said = []
+    assert not hidden("a", say=said.append).computed_now and said == []
+    assert time.time() - next(cache.rglob("a.safetensors")).stat().st_mtime > 900
+    assert hidden("b", say=said.append) is None and names(cache) == ["a"]
+    assert len(said) == 1 and "cannot be written (Permission denied)" in said[0]
