@@ -54,25 +54,26 @@ def test_packed_vectors_are_those_of_each_text_alone(family, loaded, resolve):
 @pytest.mark.parametrize("technique", ["full", "lora"])
 def test_twenty_steps_give_the_same_losses_and_weights(make_job, family, technique):
     settings = {"family": family, "double": True, "dropout": False, "steps": 20, "learning_rate": 1e-3}
-    settings |= {"dropout": False}
     padded, packed = make_job(technique, **settings), make_job(technique, budget=40, **settings)
-    if technique == "lora":
-        for job in (padded, packed):
-            for name, module in job.classifier.named_modules():
-                if "lora_dropout" in name and isinstance(module, torch.nn.Dropout):
-                    module.p = 0.0
+    for job in (padded, packed):
+        job.classifier.double()  # adapters are put in as float32
+        for name, module in job.classifier.named_modules():
+            if "lora_dropout" in name and isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
     packed.inputs.packed = True
     losses = []
     for job in (padded, packed):
         state = TrainingState()
         train(job, state, job.technique.optimizer(job.trained, job.optimization))
         losses.append([row["loss"] for row in state.history])
-    np.testing.assert_allclose(*losses, rtol=1e-9)
+    # Gemma's norms compute in float32 whatever the model's type, so rounding is that of float32.
+    tolerance = 1e-6 if family == "gemma3" else 1e-9
+    np.testing.assert_allclose(*losses, rtol=tolerance)
     assert packed.inputs.tokens("train", np.arange(6))[1] < padded.inputs.tokens("train", np.arange(6))[1]
     for name, value in padded.trained.items():
         if "key.bias" in name or "k_lin.bias" in name or "c_attn.bias" in name:
             continue  # the key's part has a gradient of zero in theory, and AdamW makes steps of its rounding
-        assert (value - packed.trained[name]).norm() <= 1e-9 * value.norm(), name
+        assert (value - packed.trained[name]).norm() <= tolerance * value.norm(), name
 
 
 @pytest.mark.parametrize(
