@@ -22,6 +22,7 @@ from tuneoff.models.resolve import describe
 from tuneoff.training.device import usable_threads
 
 SHORT_STEPS, SHORT_LIMIT = 3, 48
+SHORT_PEERS = PEERS[:2]  # of so few rows no groups of like length can be made
 WHOLE_EVALUATIONS_LESS_ONE = 2  # the peers need hours for a whole study: 46 steps, evaluated at 0, 23 and 46
 FURTHER_SEEDS = 4
 MATMUL_SIZE = 4096
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", default="models/multilingual-e5-small", metavar="DIR", help="a model's folder (%(default)s)")
     add("--shape", choices=SHAPES, help="instead of --model: random weights in a known shape")
     add("--works", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK", help=f"of {', '.join(WORKS)}")
-    add("--peers", nargs="*", choices=PEERS, default=list(PEERS), metavar="PEER", help=f"of {', '.join(PEERS)}")
+    add("--peers", nargs="*", choices=PEERS, metavar="PEER", help=f"of {', '.join(PEERS)}; the last only with --whole")
     add("--steps", type=int, metavar="N", help="steps to measure; evaluated before and after, and between by --every")
     add("--every", type=int, metavar="N", help="steps between evaluations")
     add("--batch", type=int, metavar="N", help="texts in a batch, if not the study's")
@@ -82,13 +83,14 @@ def make_setting(asked: argparse.Namespace) -> Setting:
     techniques, protocol, budget = shipped_protocol()
     every = asked.every or (budget["eval_every"] if asked.whole and not asked.steps else None)
     steps = asked.steps or (WHOLE_EVALUATIONS_LESS_ONE * budget["eval_every"] if asked.whole else SHORT_STEPS)
+    wanted = asked.peers if asked.peers is not None else (PEERS if asked.whole else SHORT_PEERS)
     limit = asked.limit if asked.limit is not None else (0 if asked.whole else SHORT_LIMIT)
     task: dict[str, Any] = {"name": "terra", "data": str(Path(asked.data).resolve())} if asked.data else {}
     return Setting(
         model=str(Path(asked.model).resolve()) if Path(asked.model).is_dir() else asked.model,
         task=task or {"name": "mini_rte"},
         works=tuple(work for work in WORKS if work in asked.works),
-        peers=tuple(peer for peer in PEERS if peer in asked.peers),
+        peers=tuple(peer for peer in PEERS if peer in wanted),
         techniques={work: techniques[work] for work in WORKS},
         protocol=protocol,
         batch_size=asked.batch or budget["batch_size"],

@@ -15,7 +15,7 @@ ROWS = (
     ("peak_bytes", "peak memory, GB"),
 )
 WIDTH, BAR = 210, 24
-ROOM = 1.75  # the axis goes on beyond the longest bar, for the labels
+ROOM = 2.2  # the axis goes on beyond the longest bar, for the labels
 
 
 def chart_svg(results: dict[str, Any]) -> str:
@@ -28,13 +28,16 @@ def draw(results: dict[str, Any]) -> "alt.TopLevelMixin":
     import altair as alt
 
     works = list(dict.fromkeys(row["work"] for row in results["rows"]))
-    stacked = [alt.hconcat(*[_panel(results, work, name, title) for work in works], spacing=24) for name, title in ROWS]
+    stacked = [
+        alt.hconcat(*[_panel(results, work, name, title, first=work == works[0]) for work in works], spacing=24)
+        for name, title in ROWS
+    ]
     chart = alt.vconcat(*stacked, spacing=16)
     title = f"{results['model']} on {results['task']}"
     return styled(chart, title, [*results["notes"], f"{results['environment']['cpu']}. ×: times ours."])
 
 
-def _panel(results: dict[str, Any], work: str, name: str, title: str) -> "alt.LayerChart":
+def _panel(results: dict[str, Any], work: str, name: str, title: str, *, first: bool) -> "alt.LayerChart":
     import altair as alt
     import pandas as pd
 
@@ -50,8 +53,10 @@ def _panel(results: dict[str, Any], work: str, name: str, title: str) -> "alt.La
         if row["work"] == work
     ]
     top = max(value["value"] for value in values) * ROOM
+    # Names stand at the first column alone, so that the columns of all rows lie below each other.
+    axis = alt.Axis(labels=first, ticks=False, minExtent=100 if first else 0, maxExtent=100 if first else 0)
     base = alt.Chart(pd.DataFrame(values)).encode(
-        y=alt.Y("peer:N", sort=order, title=None, scale=alt.Scale(domain=order)),
+        y=alt.Y("peer:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=axis),
         x=alt.X("value:Q", title=title, scale=alt.Scale(domain=[0, top]), axis=alt.Axis(tickCount=3)),
     )
     colours = [PALETTE[0] if peer == OURS else "#9A9A9A" for peer in order]

@@ -10,6 +10,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from benchmarks.data import Texts
 from benchmarks.flops import Work
 from benchmarks.setting import Setting
+from tuneoff.models.text import segment_separator
 
 HEAD_STD = 0.02
 
@@ -60,6 +61,8 @@ def load(texts: Texts, setting: Setting, work: Work, *, freeze: bool) -> tuple[n
     )
     if texts.model.pooling not in ("mean", "last"):
         raise ValueError(f"the peers pool by mean or last, not {texts.model.pooling}")
+    if segment_separator(texts.model, texts.tokenizer) is not None:
+        raise ValueError("the peers give a model no segments: take one whose tokenizer has none")
     mean = texts.model.pooling == "mean"
     classifier = Classifier(backbone, texts.classes, mean, {"use_cache": False} if decoder else {})
     if work == "lora":

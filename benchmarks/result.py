@@ -120,7 +120,7 @@ def table(results: dict[str, Any]) -> str:
         "",
         *(f"- {note}" for note in results["notes"]),
         "",
-        "| work | by | whole | ours is | a step | tokens/s | utilisation | peak memory |",
+        "| work | by | whole | of ours | a step | tokens/s | utilisation | peak memory |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in results["rows"]:
