@@ -44,23 +44,28 @@ def scaled(part: Part, whole: Whole) -> Cost:
 
     Steps and evaluations are scaled by their number and by the real tokens of each, so that a peer that happened to
     draw long texts is not charged for them, nor one that saw the first rows of a split alone. What costs no tokens
-    (training on stored vectors) is scaled by number.
+    (training on stored vectors) is scaled by number. The first step allocates what the others use again, so it is
+    counted once.
     """
     seconds, tokens = part["seconds"], part["tokens"]
     once = part["wall"] - sum(seconds[name] for name in ("apart", "features", "training", "evaluation"))
     return Cost(
         once=once,
         features=seconds["features"] * _share(whole.feature_tokens, tokens["features"]),
-        training=seconds["training"] * _times(whole.steps, whole.step_tokens, part["steps"], tokens["training"]),
+        training=_all_steps(part["steps"], whole.steps)
+        * (_share(whole.step_tokens * len(part["steps"]), tokens["training"]) or 1.0),
         evaluation=seconds["evaluation"]
-        * _times(whole.evaluations, whole.evaluation_tokens, part["evaluations"], tokens["evaluation"]),
+        * (
+            _share(whole.evaluations * whole.evaluation_tokens, tokens["evaluation"])
+            or _share(whole.evaluations, len(part["evaluations"]))
+        ),
     )
 
 
-def _times(count: int, tokens_each: float, measured: Sequence[float], tokens: int) -> float:
-    if tokens:
-        return count * tokens_each / tokens
-    return _share(count, len(measured))
+def _all_steps(measured: Sequence[float], steps: int) -> float:
+    """Return the seconds of all steps: the first as it was, the others at their mean."""
+    first, *others = measured
+    return first + statistics.mean(others or measured) * (steps - 1)
 
 
 def _share(whole: float, measured: float) -> float:

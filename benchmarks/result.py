@@ -100,7 +100,7 @@ def notes(setting: Setting, whole: Whole, parts: Sequence[Part]) -> list[str]:
     listed = [
         f"Measured over {len(measured['steps'])} steps and {len(measured['evaluations'])} evaluations, scaled by steps "
         f"and by evaluations (and the real tokens of each) to {whole.steps} steps and {whole.evaluations} evaluations; "
-        "what is paid once is added once.",
+        "what is paid once, also in the first step, is added once.",
         f"Batches of {setting.batch_size}, fp32, {setting.threads} threads, one process each, in turn.",
     ]
     if any(part["peer"] == OURS and part["work"] == "linear-probe" for part in parts):

@@ -59,10 +59,10 @@ def probe_of_ours(**changes):
 def test_a_part_is_scaled_by_steps_evaluations_and_their_tokens():
     cost = scaled(part(), WHOLE)
     assert cost.once == 9  # 30 less 10 apart, 8 of training, 3 of evaluation
-    assert cost.training == 8 / 100 * 50 * 100  # seconds a token, tokens a step, steps
+    assert cost.training == 5 + 99 * 3  # the first step, and 99 like the other; its 50 tokens are the mean
     assert cost.evaluation == 3 / 200 * 200 * 5
     assert cost.features == 0
-    assert cost.total == 9 + 400 + 15
+    assert cost.total == 9 + 302 + 15
 
 
 def test_long_texts_that_were_drawn_are_not_charged():
@@ -72,9 +72,10 @@ def test_long_texts_that_were_drawn_are_not_charged():
 
 def test_what_costs_no_tokens_is_scaled_by_number_and_vectors_by_their_texts():
     cost = scaled(probe_of_ours(), WHOLE)
-    assert (cost.once, cost.features, cost.training, cost.evaluation) == (3, 12, 2, 1)
-    half = probe_of_ours() | {"steps": [0.02] * 50}
-    assert scaled(half, WHOLE).training == 4
+    assert (cost.once, cost.features, cost.evaluation) == (3, 12, 1)
+    assert cost.training == pytest.approx(2)
+    half = probe_of_ours() | {"steps": [0.5] + [0.02] * 49}
+    assert scaled(half, WHOLE).training == pytest.approx(0.5 + 99 * 0.02)
 
 
 def test_utilisation_is_useful_operations_over_those_of_a_large_product():
@@ -96,14 +97,14 @@ def test_a_peer_is_paired_with_ours_of_its_own_turn():
 
 
 def whole_study():
-    ours_full = part(peer="tuneoff", seconds=part()["seconds"] | {"training": 2}, wall=24.0, peak=200)
-    ours_lora = part("lora", "tuneoff", seconds=part()["seconds"] | {"training": 4}, wall=26.0)
+    ours_full = part(peer="tuneoff", steps=[1, 1], seconds=part()["seconds"] | {"training": 2}, wall=24.0, peak=200)
+    ours_lora = part("lora", "tuneoff", steps=[2, 2], seconds=part()["seconds"] | {"training": 4}, wall=26.0)
     return [part("linear-probe"), probe_of_ours(), part(), ours_full, part("lora"), ours_lora]
 
 
 def test_goals_are_worked_out_as_the_hand_does():
     found = {goal.what: goal for goal in goals(whole_study(), WHOLE)}
-    theirs, probe, full, lora = 424, 18, 9 + 100 + 15, 9 + 200 + 15
+    theirs, probe, full, lora = 9 + 302 + 15, 18, 9 + 100 + 15, 9 + 200 + 15
     assert found[PROBE].reached == pytest.approx(theirs / probe)
     assert found[FURTHER].reached == pytest.approx(theirs / 0.5)
     assert found[FULL].reached == pytest.approx(theirs / full)
