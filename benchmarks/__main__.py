@@ -51,6 +51,9 @@ def main(arguments: list[str]) -> None:
     label = asked.shape or describe(texts.model)["label"]
     results = summarize(setting, whole, parts, texts.data.label, f"{label} (random weights)" if asked.shape else label)
     write(results, out)
+    # The results hold the parts. Left here, the next benchmark would take them for its own, whatever changed since.
+    shutil.rmtree(out / "parts")
+    shutil.rmtree(out / "model", ignore_errors=True)  # gigabytes, and made again where they are needed
     print(table(results))
     say(f"written: {out}/bench.json, bench.md, bench.svg")
 
@@ -74,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--matmul", type=int, default=MATMUL_SIZE, metavar="N", help="size of the matrices that tell the machine's rate"
     )
     add("--out", type=Path, metavar="DIR", help="runs/bench-MODEL if left out")
-    add("--fresh", action="store_true", help="measure again what is there already")
+    add("--fresh", action="store_true", help="measure again what an interrupted benchmark has measured")
     return parser
 
 
@@ -124,8 +127,8 @@ def _with_shape(setting: Setting, shape: str, out: Path) -> Setting:
 
     folder = (out / "model" / shape).resolve()
     setting = replace(setting, model=str(folder))
-    if not (folder / "model.safetensors").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
         setting.save(out / "shape.json")
         say(f"making a model with random weights, shape {shape}")
         command = [sys.executable, "-m", "benchmarks.shapes", shape, str(out / "shape.json")]

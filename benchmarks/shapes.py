@@ -28,7 +28,10 @@ WORDS = 16384  # tokens of the made tokenizer: enough to cut Russian text about 
 
 
 def make(name: str, texts: list[str], folder: Path) -> None:
-    """Write a model of a known shape with random weights, and a tokenizer made from the task's own texts."""
+    """Write a model of a known shape with random weights, and a tokenizer made from the task's own texts.
+
+    The folder is there when it is whole.
+    """
     import torch
     import transformers
 
@@ -69,7 +72,10 @@ def main(arguments: list[str]) -> None:
     setting = Setting.load(Path(path))
     data = load_task(TaskSpec(**setting.task), need_dev=False, base=Path())
     texts = [text for split in SPLITS for column in data.splits[split].texts for text in column]
-    make(name, texts, Path(setting.model))
+    folder = Path(setting.model)
+    unfinished = folder.with_name(f"{folder.name}.tmp")
+    make(name, texts, unfinished)
+    unfinished.rename(folder)
 
 
 if __name__ == "__main__":

@@ -168,3 +168,4 @@ def test_a_tiny_benchmark_from_end_to_end(family, works, peers, model_folder, tm
     if "linear-probe" in works:
         assert parts["linear-probe", "tuneoff"]["further_seed"] > 0
     assert (tmp_path / "bench.svg").is_file()
+    assert not (tmp_path / "parts").exists()
