@@ -4,11 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 MODEL := models/multilingual-e5-small
-CODE := src tests tools
+CODE := src tests tools benchmarks
+# TERRa's own files, for the benchmarks: make bench-full DATA=DIR. BENCH takes further options of `python -m benchmarks`.
+DATA ?=
+BENCH ?=
 # The tests run in two processes, each with one thread: more would fight for two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-slow test-all check format clean
+.PHONY: help demo test test-slow test-all check format bench bench-full clean
 .DELETE_ON_ERROR:
 
 help: ## list these words
@@ -29,10 +32,18 @@ check: $(VENV)/installed-dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src
+	$(BIN)/mypy -p benchmarks
 
 format: $(VENV)/installed-dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/installed $(MODEL)/origin.json ## tuneoff beside a plain loop and Trainer, in short: under 10 minutes
+	$(BIN)/python -m benchmarks --model $(MODEL) $(if $(DATA),--data $(DATA)) $(BENCH)
+
+bench-full: $(VENV)/installed $(MODEL)/origin.json ## the same on all of TERRa, about an hour: make bench-full DATA=DIR
+	@test -n "$(DATA)" || { echo "the folder with TERRa's files is needed: make bench-full DATA=DIR"; exit 2; }
+	$(BIN)/python -m benchmarks --whole --model $(MODEL) --data $(DATA) $(BENCH)
 
 clean: ## remove .venv and what tools left behind; models/ and runs/ stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

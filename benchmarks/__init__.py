@@ -1,0 +1,1 @@
+"""Benchmarks: tuneoff beside a plain loop and beside transformers' Trainer, on the same work."""
