@@ -84,7 +84,7 @@ def test_vectors_that_do_not_fit_are_computed_in_smaller_parts(study, listener, 
         return plain(self, *given)
 
     monkeypatch.setattr(TokenInputs, "vectors", vectors)
-    monkeypatch.setattr(workplace, "cached_features", lambda _, compute: compute())
+    monkeypatch.setattr(workplace, "cached_features", lambda _, compute, note: compute())
     passes = []
     for out in ("whole", "parts"):
         seen.clear()

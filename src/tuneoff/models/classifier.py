@@ -157,21 +157,20 @@ def load_classifier(
     or if the model as loaded would give a text other vectors in company than alone.
     """
     model, new = backbones.load_backbone(resolved, classes, dtype)
-    tokenizer = text.load_tokenizer(resolved)
+    reading = text.reading(resolved)
     classifier = TextClassifier(
         model,
         _zero_linear(model.config, len(classes)) if resolved.head == "linear" else None,
         pooling=resolved.pooling,
-        pad_id=text.padding_id(resolved, tokenizer),
-        separator=text.segment_separator(resolved, tokenizer),
+        pad_id=reading.pad_id,
+        separator=reading.separator,
         new_head=frozenset(f"backbone.{name}" for name in new),
     )
     if classifier.head is None:
         _prepare_native(classifier)
     classifier.eval().requires_grad_(False).to(device)
-    probes = text.tokenize(resolved, tokenizer, (["a", "a b c d e f g"],)).ids
-    _check_padding(classifier, probes)
-    _try_packing(classifier, [*probes, _long_probe(resolved, probes[1])])
+    _check_padding(classifier, reading.probes)
+    _try_packing(classifier, [*reading.probes, _long_probe(resolved, reading.probes[1])])
     return classifier
 
 

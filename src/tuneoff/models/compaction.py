@@ -1,7 +1,9 @@
 """Training only the rows of an embedding table whose tokens occur in the task: the others get no gradient anyway."""
 
+import tempfile
+import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
@@ -16,7 +18,8 @@ class CompactVocabulary:
 
     Every row whose token occurs nowhere has a gradient of zero, so AdamW changes it by weight decay alone: `restore`
     does that once, with the product over the steps. While cut down, the embedding module maps token ids to its rows
-    itself, so inputs stay as they are; its parameter keeps its name and has fewer rows.
+    itself, so inputs stay as they are; its parameter keeps its name and has fewer rows. The whole table waits in a file
+    without a name, which the system removes however the process ends.
     """
 
     def __init__(self, classifier: TextClassifier, used: Iterable[NDArray[np.integer]]) -> None:
@@ -24,14 +27,15 @@ class CompactVocabulary:
         module = input_embedding(classifier)
         assert module is not None
         self.module = module
-        self.whole = module.weight
+        whole = module.weight.detach()
         self.padding = module.padding_idx
         rows = np.unique(np.concatenate([*used, [classifier.pad_id], [] if self.padding is None else [self.padding]]))
-        self.rows = torch.from_numpy(rows.astype(np.int64)).to(self.whole.device)
-        places = torch.full((len(self.whole),), -1, device=self.whole.device)
-        places[self.rows] = torch.arange(len(self.rows), device=self.whole.device)
+        self.rows = torch.from_numpy(rows.astype(np.int64)).to(whole.device)
+        places = torch.full((len(whole),), -1, device=whole.device)
+        places[self.rows] = torch.arange(len(self.rows), device=whole.device)
         self._hook = module.register_forward_pre_hook(lambda _, ids: (places[ids[0]], *ids[1:]))
-        module.weight = nn.Parameter(self.whole.detach()[self.rows].clone(), self.whole.requires_grad)
+        self._waiting: Tensor | _Aside = _aside(whole)
+        module.weight = nn.Parameter(whole[self.rows].clone(), module.weight.requires_grad)
         module.num_embeddings = len(self.rows)
         if self.padding is not None:
             module.padding_idx = int(places[self.padding])
@@ -46,13 +50,40 @@ class CompactVocabulary:
         for decay in decays:
             factor *= np.float64(np.float32(1.0 - decay))
         trained: Tensor = self.module.weight.detach()
-        with torch.no_grad():
-            self.whole.mul_(float(factor))
-            self.whole[self.rows] = trained
+        whole = self._waiting if isinstance(self._waiting, Tensor) else self._waiting.back().to(trained.device)
+        whole.mul_(float(factor))
+        whole[self.rows] = trained
         self._hook.remove()
-        self.module.weight = self.whole
-        self.module.num_embeddings = len(self.whole)
+        self.module.weight = nn.Parameter(whole, self.module.weight.requires_grad)
+        self.module.num_embeddings = len(whole)
         self.module.padding_idx = self.padding
+
+
+class _Aside:
+    """A tensor in a temporary file."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.shape, self.dtype = values.shape, values.dtype
+        self.file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 (it is read when training is over)
+        weakref.finalize(self, self.file.close)  # a stage that fails never asks for it
+        self.file.write(values.cpu().contiguous().view(torch.uint8).numpy().data)
+
+    def back(self) -> Tensor:
+        """Return the tensor, read once, and remove the file."""
+        self.file.seek(0)
+        content = bytearray(self.file.seek(0, 2))
+        self.file.seek(0)
+        self.file.readinto(content)  # type: ignore[attr-defined]  # BinaryIO lacks it
+        self.file.close()
+        return torch.frombuffer(content, dtype=self.dtype).view(self.shape)
+
+
+def _aside(values: Tensor) -> Tensor | _Aside:
+    """Return a tensor put aside in a file; the tensor itself where there is no room for one."""
+    try:
+        return _Aside(values)
+    except OSError:
+        return values
 
 
 def input_embedding(classifier: TextClassifier) -> nn.Embedding | None:

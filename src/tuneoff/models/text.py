@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneoff.errors import ModelError
+from tuneoff.files import digest
 from tuneoff.models.resolve import DEFAULT_TEMPLATE, ResolvedModel
 
 if TYPE_CHECKING:
@@ -49,6 +50,34 @@ def _load(folder: Path, _fingerprint: str, trusted: bool, source: str) -> "PreTr
     if not tokenizer.is_fast:
         raise ModelError(f"model '{source}' has no fast tokenizer: a folder with tokenizer.json is needed.")
     return tokenizer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a classifier needs of its tokenizer: `padding_id`, `segment_separator`, ids of a short and a longer text."""
+
+    pad_id: int
+    separator: int | None
+    probes: list[Ids]
+
+
+_readings: dict[str, Reading] = {}
+
+
+def reading(resolved: ResolvedModel) -> Reading:
+    """Return what a classifier needs of the tokenizer, which is loaded for it once."""
+    key = digest(resolved.keyed())
+    if key not in _readings:
+        tokenizer = load_tokenizer(resolved)
+        probes = tokenize(resolved, tokenizer, (["a", "a b c d e f g"],)).ids
+        separator = segment_separator(resolved, tokenizer)
+        _readings[key] = Reading(padding_id(resolved, tokenizer), separator, list(probes))
+    return _readings[key]
+
+
+def forget_tokenizers() -> None:
+    """Let go of loaded tokenizers: a multilingual one takes 300 MB beside a small model that is trained."""
+    _load.cache_clear()
 
 
 def tokenize(resolved: ResolvedModel, tokenizer: "PreTrainedTokenizerBase", texts: tuple[list[str], ...]) -> Tokens:

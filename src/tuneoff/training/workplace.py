@@ -22,7 +22,7 @@ from tuneoff.models.activation_cache import (
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.mapped_file import Put, Shape
 from tuneoff.models.resolve import ResolvedModel
-from tuneoff.models.text import Tokens, load_tokenizer, tokenize
+from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, reading, tokenize
 from tuneoff.plan import SEMANTICS
 from tuneoff.tasks.data_set import TaskData
 from tuneoff.training.build import Ancestor, build_classifier
@@ -69,11 +69,13 @@ class Workplace:
         return [name for name in USED if name in self.data.splits]
 
     def tokens(self) -> Mapping[str, Tokens]:
-        """Return the token ids of every labelled split."""
+        """Return the token ids of every labelled split; the tokenizer is let go afterwards."""
         if self._tokens is None:
             begun = time.perf_counter()
             tokenizer = load_tokenizer(self.model)
             self._tokens = {name: tokenize(self.model, tokenizer, self.data.splits[name].texts) for name in self.splits}
+            reading(self.model)
+            forget_tokenizers()
             self.tokenize_seconds = time.perf_counter() - begun
         return self._tokens
 
