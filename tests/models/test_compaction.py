@@ -76,3 +76,19 @@ def test_a_table_that_something_else_reads_too_is_left_alone(make_job):
     job.classifier.tied = torch.nn.Linear(32, 10, bias=False)
     job.classifier.tied.weight = input_embedding(job.classifier).weight
     assert not compactable(job.classifier)
+
+
+def test_where_there_is_no_room_for_a_file_the_table_waits_in_memory(make_job, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    job = make_job()
+    module = input_embedding(job.classifier)
+    before = module.weight.detach().clone()
+    vocabulary = CompactVocabulary(job.classifier, job.inputs.ids["train"])
+    assert len(module.weight) < len(before)
+    vocabulary.restore([0.5])
+    used = np.unique(np.concatenate([*job.inputs.ids["train"], [job.classifier.pad_id]]))
+    others = np.setdiff1d(np.arange(len(before)), used)
+    assert torch.equal(module.weight[used], before[used]) and torch.equal(module.weight[others], before[others] / 2)

@@ -9,7 +9,16 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tuneoff.errors import ModelError
-from tuneoff.models.text import collate, load_tokenizer, padding_id, segment_separator, segments, tokenize
+from tuneoff.models.text import (
+    collate,
+    forget_tokenizers,
+    load_tokenizer,
+    padding_id,
+    reading,
+    segment_separator,
+    segments,
+    tokenize,
+)
 
 PAIRS = (["the cat sat", "a dog ran"], ["on the mat", "in rain"])
 
@@ -171,3 +180,17 @@ def test_collate_pads_to_the_longest_on_either_side():
     ids, mask = collate(rows, 1, "left")
     assert ids.tolist() == [[1, 5, 6], [7, 8, 9]] and mask.tolist() == [[0, 1, 1], [1, 1, 1]]
     assert ids.dtype == mask.dtype == torch.int64
+
+
+def test_a_classifiers_reading_outlives_the_tokenizer(resolve):
+    model = resolve("bert")
+    first, tokenizer = reading(model), load_tokenizer(model)
+    forget_tokenizers()
+    assert reading(model) is first and load_tokenizer(model) is not tokenizer
+    assert first.pad_id == padding_id(model, tokenizer)
+    assert first.separator == segment_separator(model, tokenizer)
+    assert [len(ids) for ids in first.probes] == [3, 9]
+
+
+def test_models_read_in_other_ways_have_readings_of_their_own(resolve):
+    assert reading(resolve("bert")) is not reading(resolve("bert", prefix="query: "))
