@@ -70,8 +70,7 @@ class _Aside:
 
     def back(self) -> Tensor:
         """Return the tensor, read once, and remove the file."""
-        self.file.seek(0)
-        content = bytearray(self.file.seek(0, 2))
+        content = bytearray(self.file.seek(0, 2))  # as long as the file
         self.file.seek(0)
         self.file.readinto(content)  # type: ignore[attr-defined]  # BinaryIO lacks it
         self.file.close()
