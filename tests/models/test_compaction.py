@@ -61,10 +61,17 @@ def test_rows_in_use_are_few_and_the_table_comes_back_whole(make_job):
     assert torch.equal(job.classifier(batch, torch.ones_like(batch)), expected)
 
 
-def test_a_frozen_table_is_left_alone(make_job):
-    assert compactable(make_job("full").classifier)
-    assert not compactable(make_job("lora").classifier)
-    assert not compactable(make_job("linear-probe").classifier)
+def test_a_frozen_table_comes_back_as_it_was(make_job):
+    job = make_job("lora")
+    module = input_embedding(job.classifier)
+    before = module.weight.detach().clone()
+    batch = torch.tensor([[2, 5, 3]])
+    expected = job.classifier(batch, torch.ones_like(batch))
+    vocabulary = CompactVocabulary(job.classifier, [np.array([2, 3, 5])])
+    assert len(module.weight) < len(before) and not module.weight.requires_grad
+    assert torch.equal(job.classifier(batch, torch.ones_like(batch)), expected)
+    vocabulary.restore([0.5])
+    assert torch.equal(module.weight, before)
 
 
 def test_a_table_that_two_modules_look_up_in_is_left_alone(make_job):

@@ -9,6 +9,7 @@ import psutil
 import pytest
 import torch
 
+from tuneoff import c_library
 from tuneoff.training import memory
 from tuneoff.training.memory import PeakMemory, release
 
@@ -78,5 +79,5 @@ def test_an_error_inside_comes_out_and_ends_the_measure(monkeypatch):
 
 
 def test_release_works_without_glibc(monkeypatch):
-    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(c_library.sys, "platform", "darwin")
     release()

@@ -1,4 +1,4 @@
-"""Training only the rows of an embedding table whose tokens occur in the task: the others get no gradient anyway."""
+"""Only the rows of an embedding table whose tokens occur in the task: nothing reads the others, or trains them."""
 
 import tempfile
 import weakref
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.paging import page_out
 
 
 class CompactVocabulary:
@@ -19,7 +20,7 @@ class CompactVocabulary:
     Every row whose token occurs nowhere has a gradient of zero, so AdamW changes it by weight decay alone: `restore`
     does that once, with the product over the steps. While cut down, the embedding module maps token ids to its rows
     itself, so inputs stay as they are; its parameter keeps its name and has fewer rows. The whole table waits in a file
-    without a name, which the system removes however the process ends.
+    without a name, which the system removes however the process ends; a frozen one in the model's own file.
     """
 
     def __init__(self, classifier: TextClassifier, used: Iterable[NDArray[np.integer]]) -> None:
@@ -34,8 +35,10 @@ class CompactVocabulary:
         places = torch.full((len(whole),), -1, device=whole.device)
         places[self.rows] = torch.arange(len(self.rows), device=whole.device)
         self._hook = module.register_forward_pre_hook(lambda _, ids: (places[ids[0]], *ids[1:]))
-        self._waiting: Tensor | _Aside = _aside(whole)
         module.weight = nn.Parameter(whole[self.rows].clone(), module.weight.requires_grad)
+        self._trained = module.weight.requires_grad
+        self._waiting: Tensor | _Aside = _aside(whole) if self._trained else whole
+        page_out(whole)  # the other weights keep its file mapped, and so the pages that were read
         module.num_embeddings = len(self.rows)
         if self.padding is not None:
             module.padding_idx = int(places[self.padding])
@@ -44,15 +47,16 @@ class CompactVocabulary:
         """Put the trained rows back into the whole table; the others decay by the product of `decays`.
 
         `decays` has, for each step taken, learning rate times weight decay. Each factor is rounded to float32, as
-        the optimizer rounds it.
+        the optimizer rounds it. A frozen table comes back as it was.
         """
-        factor = np.float64(1.0)
-        for decay in decays:
-            factor *= np.float64(np.float32(1.0 - decay))
         trained: Tensor = self.module.weight.detach()
         whole = self._waiting if isinstance(self._waiting, Tensor) else self._waiting.back().to(trained.device)
-        whole.mul_(float(factor))
-        whole[self.rows] = trained
+        if self._trained:
+            factor = np.float64(1.0)
+            for decay in decays:
+                factor *= np.float64(np.float32(1.0 - decay))
+            whole.mul_(float(factor))
+            whole[self.rows] = trained
         self._hook.remove()
         self.module.weight = nn.Parameter(whole, self.module.weight.requires_grad)
         self.module.num_embeddings = len(whole)
@@ -93,9 +97,9 @@ def input_embedding(classifier: TextClassifier) -> nn.Embedding | None:
 
 
 def compactable(classifier: TextClassifier) -> bool:
-    """Return whether the embedding table is trained and nothing else reads it (no output layer tied to it)."""
+    """Return whether nothing but the lookup of tokens reads the embedding table (no output layer tied to it)."""
     module = input_embedding(classifier)
-    if module is None or not module.weight.requires_grad or module.max_norm is not None or module.sparse:
+    if module is None or module.max_norm is not None or module.sparse:
         return False
     owners: list[Tensor] = []
     for other in classifier.modules():

@@ -1,15 +1,14 @@
 """The peak memory of one stage, not of what ran before it."""
 
-import ctypes
 import gc
-import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+
+from tuneoff.c_library import c_function
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
 STATUS = Path("/proc/self/status")
@@ -25,7 +24,7 @@ def keep_freed_memory() -> None:
     Every training step frees and allocates the same large tensors; fresh pages from the system must be zeroed and
     mapped first. `release` gives the memory back between stages.
     """
-    mallopt = _c_function("mallopt")
+    mallopt = c_function("mallopt")
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
@@ -37,7 +36,7 @@ def return_freed_memory() -> None:
     What it keeps counts against the limit: where a step has run out, and has freed all it had, there would be none for
     those who ask the system itself, such as oneDNN for the code that it writes.
     """
-    mallopt = _c_function("mallopt")
+    mallopt = c_function("mallopt")
     if mallopt is not None:
         mallopt(M_MMAP_MAX, MMAP_MAX)
         mallopt(M_MMAP_THRESHOLD, 2**20)
@@ -49,15 +48,9 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    trim = _c_function("malloc_trim")
+    trim = c_function("malloc_trim")
     if trim is not None:
         trim(0)
-
-
-def _c_function(name: str) -> Callable[..., int] | None:
-    """Return a function of the C library; None where there is none, as outside glibc."""
-    function: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
-    return function
 
 
 class PeakMemory:

@@ -12,7 +12,7 @@ import torch
 from tuneoff.environment import package_versions
 from tuneoff.errors import ModelError
 from tuneoff.models.classifier import TextClassifier
-from tuneoff.models.compaction import CompactVocabulary, compactable
+from tuneoff.models.compaction import CompactVocabulary, compactable, input_embedding
 from tuneoff.models.dropout import lighten_dropout
 from tuneoff.plan import PlannedStage
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
@@ -35,7 +35,7 @@ from tuneoff.training.inputs import Inputs, TokenInputs, VectorInputs
 from tuneoff.training.job import Budget, Execution, Job
 from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
-from tuneoff.training.memory import PeakMemory
+from tuneoff.training.memory import PeakMemory, release
 from tuneoff.training.optimizer import learning_rate_at
 from tuneoff.training.reuse import reuse_hidden
 from tuneoff.training.shortage import SHORTAGES, eased, failure_of, is_shortage, said
@@ -78,6 +78,8 @@ def run_stage(
         job.save = lambda state, optimizer, now: keeper.save_when_due(job, state, optimizer, now)
         try:
             train(job, state, optimizer)
+            del optimizer  # its moments are not needed any more, and the whole table is to come back
+            release()
             ready.finish(stage)
             weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
         except Divergence as error:
@@ -171,9 +173,11 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
 
 
 def _rows_only_decay(technique: Technique, classifier: TextClassifier) -> bool:
-    """Return whether an embedding row that no text uses is changed by weight decay alone, in every step."""
+    """Return whether an embedding row that no text uses changes by weight decay alone, in every step, or not at all."""
+    table = input_embedding(classifier)
+    frozen = table is not None and not table.weight.requires_grad
     usual = type(technique).optimizer is Technique.optimizer and type(technique).trainable_at is Technique.trainable_at
-    return usual and compactable(classifier)
+    return (usual or frozen) and compactable(classifier)
 
 
 def _seeds(stage: PlannedStage) -> Mapping[str, int]:
