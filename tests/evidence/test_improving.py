@@ -51,7 +51,7 @@ def test_only_the_last_quarter_counts():
 
 @pytest.mark.parametrize("seeds", [1, 4])
 def test_a_flat_curve_is_rarely_called_anything_else(seeds):
-    """200 flat techniques, evaluations independent: 10 wrong ones are expected, more than 23 have a probability below 0.0002."""
+    """200 flat techniques, evaluations independent: 10 wrong are expected, above 23 with a probability of 0.0001."""
     wrong = sum(
         trend([curve(noise=0.02, seed=10 * study + seed) for seed in range(seeds)]).verdict != "flat or cannot be told"
         for study in range(200)
