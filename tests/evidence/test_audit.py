@@ -129,6 +129,9 @@ def test_unequal_numbers_of_examples_have_no_paired_values_but_a_verdict():
     assert pair["paired"] is None and pair["decided_up_to"] is None and pair["verdict"] == "better"
     assert ids(result)[:2] == ["asked_unequal", "better"] and "unequal_n" in ids(result)
     assert "same_examples" not in ids(result)
+    mixed = audit(table(200, 160, 70, n=(307, 307, 150)))["pairs"]
+    paired = next(pair for pair in mixed if pair["paired"])["paired"]["20%"]
+    assert paired["p_holm"] == pytest.approx(3 * paired["p"])  # Holm over all three pairs
 
 
 def test_seeds_are_said():

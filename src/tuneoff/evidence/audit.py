@@ -102,12 +102,14 @@ def _scenarios(right_a: int, right_b: int, n: int) -> dict[str, dict[str, Any]]:
 
 
 def _correct(pairs: Sequence[dict[str, Any]]) -> None:
-    """Put Holm's adjusted p beside each p: over all pairs; those of a scenario over the pairs that have it."""
-    families = [[pair["unpaired"] for pair in pairs]]
-    families += [[pair["paired"][name] for pair in pairs if pair["paired"]] for name in SCENARIOS]
-    for family in families:
-        for entry, adjusted in zip(family, _holm([entry["p"] for entry in family]), strict=True):
-            entry["p_holm"] = adjusted
+    """Put Holm's adjusted p beside each p, always over all pairs; a pair without paired values counts as p = 1."""
+    tests = [[pair["unpaired"] for pair in pairs]]
+    tests += [[pair["paired"][name] if pair["paired"] else None for pair in pairs] for name in SCENARIOS]
+    for family in tests:
+        adjusted = _holm([1.0 if entry is None else entry["p"] for entry in family])
+        for entry, value in zip(family, adjusted, strict=True):
+            if entry is not None:
+                entry["p_holm"] = value
 
 
 def _holm(p_values: Sequence[float]) -> list[float]:

@@ -18,9 +18,9 @@ def expected_of_chosen(dev: NDArray[np.float64], reported: NDArray[np.float64], 
     The mean over all subsets of this size, in closed form: the trial of rank i is best in C(i - 1, k - 1) of the
     C(n, k) subsets. For dev itself that is the unbiased estimator of the expected maximum of Tang et al. (2020),
     Showing Your Work Doesn't Always Work, ACL, section 3; the estimator of Dodge et al. (2019), Show Your Work, EMNLP,
-    draws with replacement and is biased downwards. Unbiased for trials drawn at random alike; a sampler that learns from
-    earlier trials makes it a description of these trials only. Raises ValueError for a number of trials below 1 or
-    above n, for shapes that do not fit, and for values that are not finite.
+    draws with replacement and is biased downwards. It is unbiased for trials drawn at random alike; with a sampler that
+    learns from earlier trials it describes these trials only. Raises ValueError for a number of trials below 1 or above
+    n, for shapes that do not fit, and for values that are not finite.
     """
     return expected_curve(dev, reported, [trials])[0]
 
