@@ -57,13 +57,15 @@ class Result:
         """Return one row a run: model, task, technique, seed, status, metrics, parameters, seconds, peak memory."""
         import pandas as pd
 
+        from tuneoff.evidence.metrics import METRICS
+
         rows = []
         for run in self.results["runs"]:
             metrics, parameters = run["metrics"] or {}, run["parameters"] or {}
             rows.append(
                 {
                     **{key: run[key] for key in ("model", "task", "technique", "seed", "status")},
-                    **{name: metrics.get(name) for name in ("accuracy", "loss", "macro_f1")},
+                    **{name: metrics.get(name) for name in METRICS},
                     "trained_parameters": parameters.get("trained"),
                     "total_parameters": parameters.get("total"),
                     "seconds": (run["seconds_total"] or {}).get("alone"),

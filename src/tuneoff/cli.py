@@ -107,6 +107,23 @@ def report(directory: RunArgument) -> None:
 
 
 @app.command()
+def audit(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help="Columns technique, accuracy, n; seeds if they are published.")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of sentences and a table.")] = False,
+) -> None:
+    """Say what published accuracies support: which pairs they tell apart, and what it would take for the others.
+
+    Exit status: 0 audited, 2 bad input.
+    """
+    with _plain_errors():
+        from tuneoff.commands.audit import audit_command
+
+        audit_command(file, as_json=json)
+
+
+@app.command()
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("study.yaml"),
     model: Annotated[str | None, typer.Option("--model", metavar="ID_OR_DIR", help="The model to study.")] = None,

@@ -80,7 +80,11 @@ def _read_json_lines(path: Path, origin: str) -> Table:
     return Table(origin, tuple(columns), rows, places)
 
 
-def _read_separated(path: Path, origin: str, delimiter: str) -> Table:
+def read_separated(path: Path, origin: str, delimiter: str) -> Table:
+    """Read a file with a header and fields set apart by `delimiter`; all values are text.
+
+    Raises DataError, with the line, for bytes that are not UTF-8 and lines that are not rows.
+    """
     text = _decoded(path, origin)
     header: list[str] | None = None
     rows: list[dict[str, str]] = []
@@ -189,7 +193,7 @@ def _inside(folder: Path) -> str:
 
 READERS: dict[str, Callable[[Path, str], Table]] = {
     ".jsonl": _read_json_lines,
-    ".csv": lambda path, origin: _read_separated(path, origin, ","),
-    ".tsv": lambda path, origin: _read_separated(path, origin, "\t"),
+    ".csv": lambda path, origin: read_separated(path, origin, ","),
+    ".tsv": lambda path, origin: read_separated(path, origin, "\t"),
     ".parquet": _read_parquet,
 }
