@@ -223,6 +223,8 @@ PROTOCOL = {
     "batch_size": {"batch_size": 9},
     "eval_every": {"eval_every": 2},
     "eval_on": {"eval_on": "dev"},
+    "checkpoint": {"eval_on": "dev", "checkpoint": "best"},
+    "choose_by": {"eval_on": "dev", "checkpoint": "best", "choose_by": "loss"},
     "schedule": {"schedule": "cosine"},
     "warmup": {"warmup": 0.5},
     "weight_decay": {"weight_decay": 0.5},
@@ -479,3 +481,11 @@ def test_another_seeds_weights_are_left_alone(plan, store):
 
 def test_a_plan_without_a_store_computes_all(plan):
     assert math.prod(stage.reason.state == "missing" for stage in plan(THREE).stages) == 1
+
+
+def test_what_is_not_used_of_a_budget_is_in_no_key(plan):
+    """Keys of studies that choose no weights are what they were before weights could be chosen."""
+    for stage in plan(eval_on="dev", choose_by="loss").stages:
+        assert stage.key_parts["budget"].keys() == {"steps", "batch_size", "eval_every", "eval_on"}
+    by = [plan(eval_on="dev", checkpoint="best", choose_by=by) for by in ("accuracy", "loss")]
+    assert changed(*by) == set(chains(by[0]))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from tuneoff.choosing import ChooseBy
 from tuneoff.files import digest
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.study import Protocol, Study
@@ -60,12 +61,17 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class StageBudget:
-    """Steps of a stage and when it is evaluated."""
+    """Steps of a stage, when it is evaluated, and by what its weights are chosen (None: they are the last step's)."""
 
     steps: int
     batch_size: int
     eval_every: int
     eval_on: Literal["dev", "test"]
+    chosen_by: ChooseBy | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the budget for keys and records; what is not used is left out, so that older keys stay valid."""
+        return {name: value for name, value in asdict(self).items() if name != "chosen_by" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ def _plan_stage(
             "technique": spec.technique,
             "settings": spec.settings.keyed_values(),
             "optimization": asdict(optimization),
-            "budget": asdict(budget),
+            "budget": budget.as_json(),
             "seeds": seeds,
             "precision": question.precision,
             "parent": parent.key if parent else None,
@@ -167,7 +173,7 @@ def resolve_optimization(protocol: Protocol, spec: StageSpec) -> Optimization:
 def resolve_budget(protocol: Protocol, spec: StageSpec, rows: int | None) -> StageBudget | None:
     """Return a stage's budget, its own or else the protocol's; None where it depends on unknown data.
 
-    A stage without gradients is fitted once, which counts as one step.
+    A stage without gradients is fitted once, which counts as one step, and leaves nothing to choose.
     """
     if get(spec.technique).gradient_free:
         return StageBudget(1, protocol.batch_size, 1, protocol.eval_on)
@@ -179,7 +185,8 @@ def resolve_budget(protocol: Protocol, spec: StageSpec, rows: int | None) -> Sta
             return None
         steps = max(1, round((epochs or DEFAULT_EPOCHS) * math.ceil(rows / protocol.batch_size)))
     every = protocol.eval_every or max(1, math.ceil(steps / (DEFAULT_EVALUATIONS - 1)))
-    return StageBudget(steps, protocol.batch_size, every, protocol.eval_on)
+    chosen_by = protocol.choose_by if protocol.checkpoint == "best" else None
+    return StageBudget(steps, protocol.batch_size, every, protocol.eval_on, chosen_by)
 
 
 def _reason(stage: PlannedStage, record: StageRecord | None, store: Store | None) -> Reason:

@@ -21,6 +21,7 @@ RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
     "weights.safetensors",
     "DONE",
 )
+LATER = ("chosen", "test_opened")  # fields of a record that the first ones did not have
 CHECKPOINT = "checkpoint.safetensors"
 PHASES = ("load", "tokenize", "features", "training", "evaluation")
 
@@ -48,7 +49,8 @@ class StageRecord:
 
     `key` is the digest of `key_parts`. `seconds` are those spent here, by phase; `seconds_alone` what the same phases
     cost when nothing is shared with other stages (without the parent's own). `tokens` counts real tokens. A failed
-    stage has `status` "failed" and `failure` with at least a `reason`.
+    stage has `status` "failed" and `failure` with at least a `reason`. `chosen` tells which evaluation gave the weights
+    and the reported predictions, where they are not the last step's; `test_opened` when test was first evaluated.
     """
 
     address: StageAddress
@@ -67,6 +69,8 @@ class StageRecord:
     machine: Mapping[str, Any]
     started: str
     ended: str
+    chosen: Mapping[str, Any] | None = None
+    test_opened: str | None = None
     failure: Mapping[str, Any] | None = None
     files: Mapping[str, str] | None = None
     record_version: int = RECORD_VERSION
@@ -84,6 +88,7 @@ class StageRecord:
                 "read it with the version that wrote it, or give another --out"
             )
         names = {field.name for field in fields(cls)}
+        value = {**dict.fromkeys(LATER), **value}
         if missing := sorted(names - value.keys()):
             raise StoreError(f"{where}: not a whole record, {', '.join(missing)} missing; delete the folder to redo it")
         kept = {name: value[name] for name in names}

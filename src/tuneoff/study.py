@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from tuneoff.choosing import ChooseBy
 from tuneoff.section import Section, keyed, unkeyed
 
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -15,6 +16,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 MOST_SEEDS = 1000
 SIZE = re.compile(r"((?=[0-9.]*[1-9])[0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+NOT_ON_TEST = "nothing is chosen on test, so it needs eval_on: dev"
 MICRO_TOKENS = 1500  # where the budget is not chosen from a GPU's free memory
 
 
@@ -138,6 +140,12 @@ class Protocol(Section):
     batch_size: int = keyed(24, doc="Examples in one optimizer step.", ge=1)
     eval_every: int | None = unkeyed(None, doc="Steps between evaluations; 20 evaluations if left out.", ge=1)
     eval_on: Literal["dev", "test"] = unkeyed("dev", doc="Where the curves come from.")
+    checkpoint: Literal["last", "best"] = unkeyed(
+        "last", doc="Which weights a stage ends with: those of its last step, or of its best evaluation on dev."
+    )
+    choose_by: ChooseBy = unkeyed(
+        "accuracy", doc="What is chosen on dev is chosen by accuracy or loss; the other one decides ties."
+    )
     seeds: Seeds = unkeyed(3, doc="A list of seeds, or a count, which is written out as 0 to n-1.")
     schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
     warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
@@ -171,6 +179,8 @@ class Protocol(Section):
     def _consistent(self) -> "Protocol":
         if self.steps is not None and self.epochs is not None:
             raise ValueError("steps: give steps or epochs, not both")
+        if self.checkpoint == "best" and self.eval_on == "test":
+            raise ValueError(f"checkpoint: {NOT_ON_TEST}")
         if self.max_grad_norm != "off" and self.max_grad_norm <= 0:
             raise ValueError("max_grad_norm: give a positive number, or off")
         return self
