@@ -224,6 +224,7 @@ PROTOCOL = {
     "eval_every": {"eval_every": 2},
     "eval_on": {"eval_on": "dev"},
     "checkpoint": {"eval_on": "dev", "checkpoint": "best"},
+    "tune": {"eval_on": "dev", "tune": {"trials": 2}},  # its outcome is not known yet, so no key is
     "choose_by": {"eval_on": "dev", "checkpoint": "best", "choose_by": "loss"},
     "schedule": {"schedule": "cosine"},
     "warmup": {"warmup": 0.5},

@@ -33,7 +33,7 @@ class Work:
         budget = stage.budget
         evaluations = len({*range(0, budget.steps, budget.eval_every), budget.steps})
         watched = self.per_evaluation.get(budget.eval_on, 0.0) * evaluations
-        last = 0.0 if budget.eval_on == "test" else self.per_evaluation.get("test", 0.0)
+        last = 0.0 if budget.eval_on == "test" or not budget.opens_test else self.per_evaluation.get("test", 0.0)
         return self.before + self.per_step * budget.steps + watched + last
 
 

@@ -24,6 +24,7 @@ from tuneoff.training.job import Execution
 from tuneoff.training.limit import check_limit
 from tuneoff.training.memory import keep_freed_memory, return_freed_memory
 from tuneoff.training.workplace import Workplace
+from tuneoff.tuning_plan import described as describe_tuning
 
 if TYPE_CHECKING:
     from tuneoff.reading import ReadStudy
@@ -119,11 +120,34 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     prepared = prepare(read, listener)
     with store.lock():
         plan = make_plan(read.study, prepared.questions, store)
-        environment = describe_environment(read.base) if plan.to_run else None
+        environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
         store.create(resolved_yaml(_with_model_names(prepared)), environment)
         describe(prepared, store)
+        if plan.tuning:
+            plan = _choose_settings(plan, prepared, store, listener).without_waiting()
         run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
     return store
+
+
+def _choose_settings(plan: Plan, prepared: Prepared, store: Store, listener: Listener) -> Plan:
+    """Run the trials of a tuned study and return its plan with the settings that they led to.
+
+    A technique's trials wait for the settings of those that it starts from, so there is a round for each length.
+    """
+    for tuning in plan.tuning:
+        address = tuning.trials[0].address
+        store.describe_tuning(address.model, address.task, address.chain, describe_tuning(tuning, plan.study))
+    for index in range(plan.depth):
+        ahead = plan.trials_after(index)
+        if ahead.to_run:
+            listener.announce("choosing settings by trials")
+            run_plan(ahead, prepared.places, store, listener.watch(ahead, expected_work(ahead, prepared)))
+            plan = make_plan(plan.study, prepared.questions, store)
+            listener.announce("going on with the settings chosen")
+    for tuning in plan.tuning:
+        if tuning.start:
+            store.drop_weights(tuning.start.address)
+    return plan
 
 
 def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:

@@ -132,6 +132,19 @@ class TechniqueSpec(Section):
         return self
 
 
+class Tune(Section):
+    """How each technique's settings are chosen on dev: the same number of trials for each, drawn from its space."""
+
+    trials: int = unkeyed(doc="Trials of each technique; the first has the technique's own settings.", ge=1)
+    span: float = unkeyed(
+        10.0, doc="Rates are drawn, evenly in their logarithm, from the own / span to it * span.", gt=1
+    )
+    share: float = unkeyed(1.0, doc="Share of a run's steps that a trial takes.", gt=0, le=1)
+    space: dict[str, dict[str, list[Any]]] = unkeyed(
+        {}, doc="Further settings by technique, each with the values to draw from: {lora: {rank: [4, 8, 16]}}."
+    )
+
+
 class Protocol(Section):
     """What every technique is given alike: budget, batch, seeds, evaluation, precision."""
 
@@ -146,6 +159,7 @@ class Protocol(Section):
     choose_by: ChooseBy = unkeyed(
         "accuracy", doc="What is chosen on dev is chosen by accuracy or loss; the other one decides ties."
     )
+    tune: Tune | None = unkeyed(None, doc="Choose each technique's settings on dev first; see docs/design.md.")
     seeds: Seeds = unkeyed(3, doc="A list of seeds, or a count, which is written out as 0 to n-1.")
     schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
     warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
@@ -181,6 +195,8 @@ class Protocol(Section):
             raise ValueError("steps: give steps or epochs, not both")
         if self.checkpoint == "best" and self.eval_on == "test":
             raise ValueError(f"checkpoint: {NOT_ON_TEST}")
+        if self.tune is not None and self.eval_on == "test":
+            raise ValueError(f"tune: {NOT_ON_TEST}")
         if self.max_grad_norm != "off" and self.max_grad_norm <= 0:
             raise ValueError("max_grad_norm: give a positive number, or off")
         return self

@@ -59,6 +59,7 @@ def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
         if model.fingerprint is None:
             notes.append(f"{model.name}: its weights are not here, so what is done already cannot be told")
     plan = make_plan(study, questions, Store(out))
+    notes += plan.tuning_notes
     texts = {name: _texts(model, data, notes) for name, model in models.items()}
     costs = _costs(plan, models, len(classes) if classes else None)
     if not classes:
@@ -125,7 +126,7 @@ def _texts(model: ResolvedModel, data: TaskData | None, notes: list[str]) -> _Te
 
 
 def _stage(stage: PlannedStage, cost: Cost | None, texts: _Texts | None, data: TaskData | None) -> dict[str, Any]:
-    budget = asdict(stage.budget) if stage.budget else None
+    budget = stage.budget.as_json() if stage.budget else None
     tokens = None
     if texts and cost and stage.budget:
         tokens = round(texts.work(cost, stage.budget.batch_size).total(stage))

@@ -14,6 +14,9 @@ NOTICES = {
     "below {needed:.3f} comes about by chance where every text is given the commonest class.",
     "limited": "Only the first {limit} rows of each split were used.",
     "misindexed": "{model} was pooled at a wrong position (misindexed) on purpose, to replicate a defect.",
+    "tuning_edge": "{technique} ({model}): the {setting} chosen on dev, {value}, is the {end} that was tried; a better "
+    "one may lie beyond it.",
+    "tuning_failed": "{technique} ({model}): no trial ended well, so its own settings were kept.",
     "runs_failed": "{failed} of {asked} runs failed; means are over the runs that are done.",
     "runs_missing": "{missing} of {asked} runs have not been run yet.",
     "settings_differ": "{technique} ({model}): its seeds ran with different settings or budgets; run the study again.",
@@ -95,6 +98,21 @@ def _about_guessing(share: float, task: dict[str, Any], runs: Sequence[dict[str,
     if max(sum(found) / len(found) for found in scores.values()) >= needed:
         return []
     return [_notice("guessing", examples=count, techniques=len(scores), needed=float(needed))]
+
+
+def about_tuning(tuning: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what must be known of how settings were chosen: at an edge of what was tried, or not at all."""
+    found = []
+    for row in tuning:
+        named = {"technique": row["chain"], "model": row["model"]}
+        if row["chosen"] is None:
+            continue
+        trial = row["trials"][row["chosen"]]
+        for setting, end in row["at_edge"].items():
+            found.append(_notice("tuning_edge", **named, setting=setting, value=trial["settings"][setting], end=end))
+        if trial["status"] == "failed":
+            found.append(_notice("tuning_failed", **named))
+    return list({notice["text"]: notice for notice in found}.values())
 
 
 def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

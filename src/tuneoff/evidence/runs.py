@@ -80,7 +80,7 @@ def _status(run: Run, chain: Sequence[StageRecord | None]) -> tuple[str, str | N
 
 def _measured(store: Store, record: StageRecord) -> dict[str, Any]:
     path = store.folder(record.address) / PREDICTIONS
-    evaluation = last_evaluation(path, REPORTED_SPLIT, reported_step(record))
+    evaluation = last_evaluation(path, REPORTED_SPLIT, record.reported_step)
     if evaluation is None:
         return {"reason": f"no predictions of {REPORTED_SPLIT} are stored"}
     metrics = measure(evaluation.labels, evaluation.logits)
@@ -91,12 +91,6 @@ def _measured(store: Store, record: StageRecord) -> dict[str, Any]:
         "examples": len(evaluation.labels),
         "reason": "logits are not finite" if unknown else None,
     }
-
-
-def reported_step(record: StageRecord) -> int | None:
-    """Return the step of a stage whose weights are reported: the chosen one, else the last."""
-    step = record.chosen["step"] if record.chosen else record.budget.get("steps")
-    return None if step is None else int(step)
 
 
 def _known(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -66,18 +66,21 @@ def _ancestors(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage],
 
 def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store) -> StageRecord | None:
     """Copy the result of a stage with the same key under another name; None if there is no such stage."""
-    for other in stages.values():
-        if other.key != stage.key or other.address == stage.address:
+    addresses = [other.address for other in stages.values() if other.key == stage.key]
+    if stage.address.is_trial:  # one of other numbers and other spaces before may have had these settings
+        addresses += [record.address for record in store.tuning_records() if record.key == stage.key]
+    for address in addresses:
+        record, weights = store.record(address), store.weights(address)
+        if address == stage.address or record is None or record.status != "done" or record.key != stage.key:
             continue
-        record, weights = store.record(other.address), store.weights(other.address)
-        if record is None or record.status != "done" or record.key != stage.key or weights is None:
+        if weights is None and not stage.address.is_trial:
             continue
         from safetensors.torch import load_file
 
         parent = stage.parent.chain if stage.parent else None
         copy = replace(record, address=stage.address, parent=parent, seconds=dict.fromkeys(record.seconds, 0.0))
-        history = store.history(other.address)
-        return store.finish(copy, history, store.predictions(other.address), load_file(weights))
+        kept = None if weights is None or stage.address.is_trial else load_file(weights)
+        return store.finish(copy, store.history(address), store.predictions(address), kept)
     return None
 
 
@@ -86,5 +89,7 @@ def _drop_unkept_weights(plan: Plan, store: Store) -> None:
     keep = plan.study.protocol.keep_weights
     last = plan.study.protocol.seed_list[-1]
     for stage in plan.stages:
+        if stage.address.tuning is not None:  # trials still to come may start from it
+            continue
         if keep == "none" or (keep == "last-seed" and stage.address.seed != last):
             store.drop_weights(stage.address)

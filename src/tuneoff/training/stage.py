@@ -79,7 +79,8 @@ def run_stage(
         try:
             train(job, state, optimizer)
             ready.finish(stage, state.best.step if state.best else state.step)
-            weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
+            if not stage.address.is_trial:  # a trial is there for its numbers
+                weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
         except Divergence as error:
             failure = error.facts
         except SHORTAGES as error:
@@ -193,7 +194,14 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
         inputs=ready.inputs,
         labels={name: values for name, values in labels.items() if values is not None},
         optimization=stage.optimization,
-        budget=Budget(budget.steps, budget.batch_size, budget.eval_every, budget.eval_on, budget.chosen_by),
+        budget=Budget(
+            budget.steps,
+            budget.batch_size,
+            budget.eval_every,
+            budget.eval_on,
+            budget.chosen_by,
+            ("test",) if budget.opens_test else (),
+        ),
         seed_order=_seeds(stage)["order"],
         seed_dropout=_seeds(stage)["dropout"],
         accelerator=place.accelerator,
