@@ -231,6 +231,7 @@ PROTOCOL = {
     "weight_decay": {"weight_decay": 0.5},
     "max_grad_norm": {"max_grad_norm": "off"},
     "seeds": {"seeds": [0]},
+    "folds": {},  # stages of folds have other addresses; see test_folds
     "precision": {"precision": "bf16"},
     "keep_weights": {"keep_weights": "none"},
     "micro_tokens": {"micro_tokens": 64},
@@ -242,7 +243,16 @@ PROTOCOL = {
     "light_dropout": {"light_dropout": False},
     "device": {"device": "cpu"},
 }
-NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "memory_limit", "threads", "compact_vocabulary", "device"}
+NO_RESULT = {
+    "seeds",
+    "folds",
+    "keep_weights",
+    "micro_tokens",
+    "memory_limit",
+    "threads",
+    "compact_vocabulary",
+    "device",
+}
 NO_RESULT |= {"pack_texts", "light_dropout", "reuse_activations"}
 
 

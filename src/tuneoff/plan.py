@@ -61,9 +61,10 @@ class Plan:
             return []
         trials = [trial for tuning in self.tuning for trial in tuning.trials]
         done = sum(not trial.reason.runs for trial in trials)
+        techniques = len({tuning.base.chain for tuning in self.tuning})
         chosen = sum(tuning.chosen is not None for tuning in self.tuning)
         return [
-            f"tuning: {len(trials)} trials for {len(self.tuning)} techniques come first ({done} are done), judged on "
+            f"tuning: {len(trials)} trials for {techniques} techniques come first ({done} are done), judged on "
             f"dev by {self.study.protocol.choose_by}; settings are chosen for {chosen} of {len(self.tuning)}"
         ]
 
@@ -93,31 +94,43 @@ class Plan:
 def make_plan(study: Study, questions: list[Question], store: Store | None) -> Plan:
     """Return the stages of a study in the order in which they are computed, each once.
 
-    Stages come technique by technique within a seed, so that the first results are there early. `store` tells what is
-    done already, and which settings the trials of a tuned study have led to.
+    Stages come technique by technique within a seed (and fold), so that the first results are there early. `store`
+    tells what is done already, and which settings the trials of a tuned study have led to.
     """
     techniques = compose(study)
     records = {record.address: record for record in store.records()} if store else {}
     planned: dict[StageAddress, PlannedStage] = {}
-    tunings: list[Tuning] = []
-    for question in questions:
-        tuned = plan_tuning(study, techniques, question, store)
-        tunings += tuned.values()
-        for seed in study.protocol.seed_list:
-            for technique in techniques:
-                parent: PlannedStage | None = None
-                for spec in technique.stages:
-                    address = StageAddress(question.model.name, question.task_name, spec.chain, seed)
-                    if address not in planned:
-                        tuning = tuned.get(spec.chain)
-                        chosen = tuning.spec if tuning else spec
-                        stage = plan_stage(study.protocol, question, chosen or spec, address, parent)
-                        stage = replace(stage, reason=reason_of(stage, records.get(address), store))
-                        if chosen is None:
-                            stage = replace(stage, key=None, key_parts=None, reason=waiting(spec.chain))
-                        elif parent is not None and parent.key is None:
-                            stage = replace(stage, reason=parent.reason)
-                        planned[address] = stage
-                    users = (*planned[address].needed_by, technique.name)
-                    parent = planned[address] = replace(planned[address], needed_by=users)
+    tuned: dict[tuple[str, str, int | None], dict[str, Tuning]] = {}
+    for question, seed in _in_order(questions, study):
+        if question.place not in tuned:
+            tuned[question.place] = plan_tuning(study, techniques, question, store)
+        for technique in techniques:
+            parent: PlannedStage | None = None
+            for spec in technique.stages:
+                address = StageAddress(question.model.name, question.task_name, spec.chain, seed, question.fold)
+                if address not in planned:
+                    tuning = tuned[question.place].get(spec.chain)
+                    chosen = tuning.spec if tuning else spec
+                    stage = plan_stage(study.protocol, question, chosen or spec, address, parent)
+                    stage = replace(stage, reason=reason_of(stage, records.get(address), store))
+                    if chosen is None:
+                        stage = replace(stage, key=None, key_parts=None, reason=waiting(spec.chain))
+                    elif parent is not None and parent.key is None:
+                        stage = replace(stage, reason=parent.reason)
+                    planned[address] = stage
+                users = (*planned[address].needed_by, technique.name)
+                parent = planned[address] = replace(planned[address], needed_by=users)
+    tunings = [tuning for found in tuned.values() for tuning in found.values()]
     return Plan(study, techniques, with_needed_parents(planned, store), tunings)
+
+
+def _in_order(questions: list[Question], study: Study) -> list[tuple[Question, int]]:
+    """Return each question with each seed: model by model, and all folds of a seed before the next seed."""
+    models = dict.fromkeys(question.model.name for question in questions)
+    return [
+        (question, seed)
+        for model in models
+        for seed in study.protocol.seed_list
+        for question in questions
+        if question.model.name == model
+    ]

@@ -81,12 +81,18 @@ class StageBudget:
 
 @dataclass(frozen=True)
 class Question:
-    """One model on one task, as far as they are there: what a stage's key is made of."""
+    """One model on one task (or fold of it), as far as they are there: what a stage's key is made of."""
 
     model: "ResolvedModel"
     task_name: str
     data: "TaskData | None"
     precision: str
+    fold: int | None = None
+
+    @property
+    def place(self) -> tuple[str, str, int | None]:
+        """The model, the task and the fold."""
+        return self.model.name, self.task_name, self.fold
 
 
 def plan_stage(

@@ -52,6 +52,11 @@ class StageAddress:
         return f"stages/{self.model}/{self.task}/{self.chain}/seed-{self.seed}{fold}"
 
     @property
+    def place(self) -> tuple[str, str, int | None]:
+        """The model, the task and the fold: what is prepared once for all stages that share it."""
+        return self.model, self.task, self.fold
+
+    @property
     def is_trial(self) -> bool:
         """Whether it is one of the trials that settings are chosen from."""
         return self.tuning is not None and self.tuning.startswith("trial-")

@@ -161,6 +161,9 @@ class Protocol(Section):
     )
     tune: Tune | None = unkeyed(None, doc="Choose each technique's settings on dev first; see docs/design.md.")
     seeds: Seeds = unkeyed(3, doc="A list of seeds, or a count, which is written out as 0 to n-1.")
+    folds: int | None = unkeyed(
+        None, doc="Cross-validation: all labelled rows in so many folds, each held out as test once.", ge=2
+    )
     schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
     warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
     weight_decay: float = unkeyed(0.01, doc="Of AdamW; a technique may differ.", ge=0)
@@ -209,6 +212,11 @@ class Protocol(Section):
         found = SIZE.fullmatch(self.memory_limit)
         assert found is not None
         return round(float(found[1]) * UNITS[found[2]])
+
+    @property
+    def fold_list(self) -> list[int | None]:
+        """The folds by number; None alone where there is no cross-validation."""
+        return [None] if self.folds is None else list(range(self.folds))
 
     @property
     def seed_list(self) -> list[int]:

@@ -100,7 +100,8 @@ class _Planner:
         }
 
     def _stage(self, spec: StageSpec, name: str, before: PlannedStage | None) -> PlannedStage:
-        address = StageAddress(self.question.model.name, self.question.task_name, spec.chain, TUNING_SEED, tuning=name)
+        model, task, fold = self.question.place
+        address = StageAddress(model, task, spec.chain, TUNING_SEED, fold, name)
         stage = plan_stage(self.protocol, self.question, spec, address, before)
         reason = reason_of(stage, self.records.get(address), self.store)
         if before is not None and before.key is None:

@@ -35,11 +35,13 @@ def build_results(store: Store) -> dict[str, Any]:
     records = {record.address: record for record in store.records()}
     models = [_model(store, asked) for asked in study["models"]]
     tasks = [_task(store, model["name"], study["task"]) for model in models]
+    folds = range(study["protocol"]["folds"]) if study["protocol"].get("folds") else [None]
     asked = [
-        trace(technique, StageAddress(model["name"], task["name"], technique["name"], seed), records)
+        trace(technique, StageAddress(model["name"], task["name"], technique["name"], seed, fold), records)
         for model, task in zip(models, tasks, strict=True)
         for technique in study["techniques"]
         for seed in study["seeds"]
+        for fold in folds
     ]
     runs = run_rows(store, asked, records)
     tuning = tuning_rows(store, study, asked)

@@ -12,6 +12,8 @@ from tuneoff.training.stage import Watch, run_stage
 from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
 
+Place = tuple[str, str, int | None]
+
 
 @dataclass(frozen=True)
 class Observer:
@@ -24,8 +26,8 @@ class Observer:
     stop: Callable[[], bool] = lambda: False
 
 
-def run_plan(plan: Plan, places: Mapping[tuple[str, str], Workplace], store: Store, observer: Observer) -> None:
-    """Compute all stages that are not done, parents first; `places` has one workplace a (model, task).
+def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observer: Observer) -> None:
+    """Compute all stages that are not done, parents first; `places` has one workplace a (model, task, fold).
 
     A stage whose parent failed is skipped; one whose equal was computed under another name is copied. Raises
     Interrupted where the observer asks to stop.
@@ -44,7 +46,7 @@ def run_plan(plan: Plan, places: Mapping[tuple[str, str], Workplace], store: Sto
         record = _adopt_equal(stage, stages, store)
         if record is None:
             watch = Watch(partial(observer.event, stage), observer.stop)
-            place = places[stage.address.model, stage.address.task]
+            place = places[stage.address.place]
             record = run_stage(stage, place, ancestors, store, watch)
         observer.ended(stage, record)
     _drop_unkept_weights(plan, store)
