@@ -223,11 +223,15 @@ PROTOCOL = {
     "batch_size": {"batch_size": 9},
     "eval_every": {"eval_every": 2},
     "eval_on": {"eval_on": "dev"},
+    "checkpoint": {"eval_on": "dev", "checkpoint": "best"},
+    "tune": {"eval_on": "dev", "tune": {"trials": 2}},  # its outcome is not known yet, so no key is
+    "choose_by": {"eval_on": "dev", "checkpoint": "best", "choose_by": "loss"},
     "schedule": {"schedule": "cosine"},
     "warmup": {"warmup": 0.5},
     "weight_decay": {"weight_decay": 0.5},
     "max_grad_norm": {"max_grad_norm": "off"},
     "seeds": {"seeds": [0]},
+    "folds": {},  # stages of folds have other addresses; see test_folds
     "precision": {"precision": "bf16"},
     "keep_weights": {"keep_weights": "none"},
     "micro_tokens": {"micro_tokens": 64},
@@ -239,7 +243,16 @@ PROTOCOL = {
     "light_dropout": {"light_dropout": False},
     "device": {"device": "cpu"},
 }
-NO_RESULT = {"seeds", "keep_weights", "micro_tokens", "memory_limit", "threads", "compact_vocabulary", "device"}
+NO_RESULT = {
+    "seeds",
+    "folds",
+    "keep_weights",
+    "micro_tokens",
+    "memory_limit",
+    "threads",
+    "compact_vocabulary",
+    "device",
+}
 NO_RESULT |= {"pack_texts", "light_dropout", "reuse_activations"}
 
 
@@ -479,3 +492,11 @@ def test_another_seeds_weights_are_left_alone(plan, store):
 
 def test_a_plan_without_a_store_computes_all(plan):
     assert math.prod(stage.reason.state == "missing" for stage in plan(THREE).stages) == 1
+
+
+def test_what_is_not_used_of_a_budget_is_in_no_key(plan):
+    """Keys of studies that choose no weights are what they were before weights could be chosen."""
+    for stage in plan(eval_on="dev", choose_by="loss").stages:
+        assert stage.key_parts["budget"].keys() == {"steps", "batch_size", "eval_every", "eval_on"}
+    by = [plan(eval_on="dev", checkpoint="best", choose_by=by) for by in ("accuracy", "loss")]
+    assert changed(*by) == set(chains(by[0]))

@@ -84,7 +84,9 @@ def test_the_expected_work_is_that_of_the_tokens(study, listener):
     read = study(["full", "linear-probe"])
     prepared = prepare(read, listener())
     work = {a.chain: one for a, one in expected_work(make_plan(read.study, prepared.questions, None), prepared).items()}
-    tokens = {name: sum(map(len, split.ids)) for name, split in prepared.places["tiny-bert", "train"].tokens().items()}
+    tokens = {
+        name: sum(map(len, split.ids)) for name, split in prepared.places["tiny-bert", "train", None].tokens().items()
+    }
     assert work["linear-probe"].before == pytest.approx(sum(tokens.values())) and work["linear-probe"].per_step == 0
     assert work["full"].before == 0 and work["full"].per_step == pytest.approx(3 * 8 * tokens["train"] / 41)
     assert work["full"].per_evaluation == pytest.approx({"test": tokens["test"]})

@@ -4,12 +4,12 @@ import pytest
 from pydantic import Field, ValidationError
 
 from tuneoff.section import Section, in_key, keyed, unkeyed
-from tuneoff.study import ModelSpec, Protocol, Study, TaskSpec, TechniqueSpec
+from tuneoff.study import ModelSpec, Protocol, Study, TaskSpec, TechniqueSpec, Tune
 from tuneoff.techniques import names, settings_of
 
 
 @pytest.mark.parametrize(
-    "kind", [Study, ModelSpec, TaskSpec, TechniqueSpec, Protocol, *(settings_of(name) for name in names())]
+    "kind", [Study, ModelSpec, TaskSpec, TechniqueSpec, Protocol, Tune, *(settings_of(name) for name in names())]
 )
 def test_each_field_is_declared_in_or_out_of_the_key_and_says_what_it_is(kind: type[Section]) -> None:
     for name, field in kind.model_fields.items():

@@ -13,7 +13,18 @@ from safetensors.torch import load_file
 
 from tuneoff.errors import StoreError
 from tuneoff.files import sha256
-from tuneoff.store import CHECKPOINT, DONE, HISTORY, PREDICTIONS, RECORD, WEIGHTS, StageAddress, StageRecord, Store
+from tuneoff.store import (
+    CHECKPOINT,
+    DONE,
+    HISTORY,
+    LATER,
+    PREDICTIONS,
+    RECORD,
+    WEIGHTS,
+    StageAddress,
+    StageRecord,
+    Store,
+)
 
 ADDRESS = StageAddress("small", "rte", "linear-probe+lora", 3)
 HISTORY_ROWS = [{"event": "train", "step": 1, "loss": 0.5}, {"event": "eval", "step": 1, "loss": None, "split": "да"}]
@@ -175,12 +186,19 @@ def test_a_record_of_another_version_is_not_guessed_at(store, version):
         store.records()
 
 
-@pytest.mark.parametrize("name", sorted({field.name for field in fields(StageRecord)} - {"record_version"}))
+@pytest.mark.parametrize("name", sorted({field.name for field in fields(StageRecord)} - {"record_version", *LATER}))
 def test_a_record_that_lacks_a_field_is_named_with_the_field(store, name):
     finish(store)
     path = rewritten(store, lambda value: value.pop(name))
     with pytest.raises(StoreError, match=rf"{re.escape(str(path))}: .*\b{name} missing; delete the folder"):
         store.record(ADDRESS)
+
+
+def test_a_record_of_before_a_field_was_there_is_read(store):
+    finish(store)
+    rewritten(store, lambda value: [value.pop(name) for name in LATER])
+    found = store.record(ADDRESS)
+    assert (found.chosen, found.test_opened) == (None, None) and found.key == record().key
 
 
 @pytest.mark.parametrize("text", ['{"record_version": 1, "addr', "", "\ufeff", "[1, 2]", "null", "7"])

@@ -75,3 +75,10 @@ def test_names_are_small_letters_digits_and_single_hyphens(name: str) -> None:
 )
 def test_slug(text: str, name: str) -> None:
     assert slug(text) == name
+
+
+@pytest.mark.parametrize("choice", [{"checkpoint": "best"}, {"tune": {"trials": 2}}])
+def test_nothing_is_chosen_on_test(choice: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="nothing is chosen on test"):
+        Protocol(eval_on="test", **choice)
+    assert Protocol(eval_on="dev", **choice) != Protocol()

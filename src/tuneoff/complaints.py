@@ -115,6 +115,8 @@ def _wanted(annotation: Any, limits: Sequence[Any] = ()) -> str:
         return _one_of(list(get_args(annotation)))
     if get_origin(annotation) is list:
         return _list_of(get_args(annotation)[0], limits)
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return f"keys with values ({listed(annotation.model_fields)})"
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "keys with values"}
     return words.get(get_origin(annotation) or annotation, "another kind of value") + _bounds(limits)
 

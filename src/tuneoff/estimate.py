@@ -33,7 +33,7 @@ class Work:
         budget = stage.budget
         evaluations = len({*range(0, budget.steps, budget.eval_every), budget.steps})
         watched = self.per_evaluation.get(budget.eval_on, 0.0) * evaluations
-        last = 0.0 if budget.eval_on == "test" else self.per_evaluation.get("test", 0.0)
+        last = 0.0 if budget.eval_on == "test" or not budget.opens_test else self.per_evaluation.get("test", 0.0)
         return self.before + self.per_step * budget.steps + watched + last
 
 
@@ -73,7 +73,8 @@ def estimate_cost(
     config = _text_config(meta)
     counts = count_parameters(meta)
     memory = WITHOUT_MODEL + OF_A_TOKEN * (config.vocab_size or 0)
-    fixed = BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
+    copies = ADAM_NUMBERS + (stage.budget is not None and stage.budget.chosen_by is not None)  # the best weights so far
+    fixed = BYTES * (counts["total"] + copies * counts["trained"])
     per_token = 0 if alone else BYTES * _kept_per_token(meta)
     memory += fixed + micro_tokens * per_token
     cached = BYTES * int(getattr(config, "hidden_size", 0)) if layers_once else 0

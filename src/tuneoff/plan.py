@@ -1,222 +1,136 @@
 """From a study to the stages that it needs: which are shared, which are done, and why the others would run."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, replace
 
-from tuneoff.files import digest
-from tuneoff.store import StageAddress, StageRecord, Store
-from tuneoff.study import Protocol, Study
-from tuneoff.techniques import get
-from tuneoff.techniques.base import Optimization
-from tuneoff.techniques.composition import ComposedTechnique, StageSpec, compose
+from tuneoff.planned import (
+    SEMANTICS,
+    PlannedStage,
+    Question,
+    Reason,
+    StageBudget,
+    plan_stage,
+    reason_of,
+    resolve_budget,
+    resolve_optimization,
+    with_needed_parents,
+)
+from tuneoff.store import StageAddress, Store
+from tuneoff.study import Study
+from tuneoff.techniques.composition import ComposedTechnique, compose
+from tuneoff.tuning_plan import Tuning, plan_tuning, waiting
 
-if TYPE_CHECKING:
-    from tuneoff.models.resolve import ResolvedModel
-    from tuneoff.tasks.data_set import TaskData
-
-KEY_VERSION = 1
-DIGEST_LENGTH = 64  # of a sha256, which says nothing to a reader
-SEMANTICS = 2  # raised when training gives other results for the same settings
-DEFAULT_EPOCHS = 4.0
-DEFAULT_EVALUATIONS = 20
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a stage would run, or that it would not. Prints itself."""
-
-    state: Literal["done", "missing", "incomplete", "failed", "changed", "needed", "unknown"]
-    detail: str = ""
-
-    @property
-    def runs(self) -> bool:
-        """Whether the stage would be computed."""
-        return self.state != "done"
-
-    def __str__(self) -> str:
-        return f"{self.state}: {self.detail}" if self.detail else self.state
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """A stage to compute: where it goes, what it does, what its result depends on, and why it would run.
-
-    `budget` and `key` are None where the data or the weights that they depend on are not there.
-    """
-
-    address: StageAddress
-    spec: StageSpec
-    parent: StageAddress | None
-    optimization: Optimization
-    budget: "StageBudget | None"
-    key: str | None
-    key_parts: Mapping[str, Any] | None
-    reason: Reason
-    needed_by: tuple[str, ...] = ()
-    first_step: int = 0
-
-
-@dataclass(frozen=True)
-class StageBudget:
-    """Steps of a stage and when it is evaluated."""
-
-    steps: int
-    batch_size: int
-    eval_every: int
-    eval_on: Literal["dev", "test"]
+__all__ = [
+    "SEMANTICS",
+    "Plan",
+    "PlannedStage",
+    "Question",
+    "Reason",
+    "StageBudget",
+    "make_plan",
+    "resolve_budget",
+    "resolve_optimization",
+]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages of a study, parents before children, and the techniques that they serve."""
+    """All stages of a study, parents before children, and the techniques that they serve.
+
+    `tuning` holds what is run before, to choose settings; a stage whose settings wait for it has no key yet.
+    """
 
     study: Study
     techniques: list[ComposedTechnique]
     stages: list[PlannedStage] = field(default_factory=list)
+    tuning: list[Tuning] = field(default_factory=list)
 
     @property
     def to_run(self) -> list[PlannedStage]:
         """The stages that would be computed."""
         return [stage for stage in self.stages if stage.reason.runs]
 
+    @property
+    def tuning_to_run(self) -> list[PlannedStage]:
+        """The stages that would be computed to choose settings."""
+        return [stage for tuning in self.tuning for stage in tuning.stages if stage.reason.runs]
 
-@dataclass(frozen=True)
-class Question:
-    """One model on one task, as far as they are there: what a stage's key is made of."""
+    @property
+    def tuning_notes(self) -> list[str]:
+        """Sentences on the trials of a tuned study: how many there are, and how many are done."""
+        if not self.tuning:
+            return []
+        trials = [trial for tuning in self.tuning for trial in tuning.trials]
+        done = sum(not trial.reason.runs for trial in trials)
+        techniques = len({tuning.base.chain for tuning in self.tuning})
+        chosen = sum(tuning.chosen is not None for tuning in self.tuning)
+        return [
+            f"tuning: {len(trials)} trials for {techniques} techniques come first ({done} are done), judged on "
+            f"dev by {self.study.protocol.choose_by}; settings are chosen for {chosen} of {len(self.tuning)}"
+        ]
 
-    model: "ResolvedModel"
-    task_name: str
-    data: "TaskData | None"
-    precision: str
+    @property
+    def depth(self) -> int:
+        """The number of stages of the longest technique."""
+        return max(len(technique.stages) for technique in self.techniques)
+
+    def trials_after(self, index: int) -> "Plan":
+        """Return the plan of the trials of techniques with `index` stages before the last, and what they start from.
+
+        None of them waits for the outcome of another.
+        """
+        stages = [
+            stage
+            for tuning in self.tuning
+            for stage in tuning.stages
+            if stage.key and (tuning.index == index if stage.address.is_trial else tuning.index < index)
+        ]
+        return replace(self, stages=stages)
+
+    def without_waiting(self) -> "Plan":
+        """Return the plan of the stages that do not wait for settings to be chosen."""
+        return replace(self, stages=[stage for stage in self.stages if stage.key])
 
 
 def make_plan(study: Study, questions: list[Question], store: Store | None) -> Plan:
     """Return the stages of a study in the order in which they are computed, each once.
 
-    Stages come technique by technique within a seed, so that the first results are there early. `store` tells what is
-    done already.
+    Stages come technique by technique within a seed (and fold), so that the first results are there early. `store`
+    tells what is done already, and which settings the trials of a tuned study have led to.
     """
     techniques = compose(study)
     records = {record.address: record for record in store.records()} if store else {}
     planned: dict[StageAddress, PlannedStage] = {}
-    for question in questions:
-        for seed in study.protocol.seed_list:
-            for technique in techniques:
-                parent: PlannedStage | None = None
-                for spec in technique.stages:
-                    address = StageAddress(question.model.name, question.task_name, spec.chain, seed)
-                    if address not in planned:
-                        stage = _plan_stage(study.protocol, question, spec, address, parent)
-                        planned[address] = replace(stage, reason=_reason(stage, records.get(address), store))
-                    users = (*planned[address].needed_by, technique.name)
-                    parent = planned[address] = replace(planned[address], needed_by=users)
-    return Plan(study, techniques, _with_needed_parents(planned, store))
+    tuned: dict[tuple[str, str, int | None], dict[str, Tuning]] = {}
+    for question, seed in _in_order(questions, study):
+        if question.place not in tuned:
+            tuned[question.place] = plan_tuning(study, techniques, question, store)
+        for technique in techniques:
+            parent: PlannedStage | None = None
+            for spec in technique.stages:
+                address = StageAddress(question.model.name, question.task_name, spec.chain, seed, question.fold)
+                if address not in planned:
+                    tuning = tuned[question.place].get(spec.chain)
+                    chosen = tuning.spec if tuning else spec
+                    stage = plan_stage(study.protocol, question, chosen or spec, address, parent)
+                    stage = replace(stage, reason=reason_of(stage, records.get(address), store))
+                    if chosen is None:
+                        stage = replace(stage, key=None, key_parts=None, reason=waiting(spec.chain))
+                    elif parent is not None and parent.key is None:
+                        stage = replace(stage, reason=parent.reason)
+                    planned[address] = stage
+                users = (*planned[address].needed_by, technique.name)
+                parent = planned[address] = replace(planned[address], needed_by=users)
+    tunings = [tuning for found in tuned.values() for tuning in found.values()]
+    return Plan(study, techniques, with_needed_parents(planned, store), tunings)
 
 
-def _plan_stage(
-    protocol: Protocol, question: Question, spec: StageSpec, address: StageAddress, parent: PlannedStage | None
-) -> PlannedStage:
-    from tuneoff.training.seeds import derive
-
-    optimization = resolve_optimization(protocol, spec)
-    budget = resolve_budget(protocol, spec, len(question.data.splits["train"]) if question.data else None)
-    parts: dict[str, Any] | None = None
-    unknown_parent = parent is not None and parent.key is None
-    if budget and question.data and question.model.fingerprint and not unknown_parent:
-        seeds = {purpose: derive(address.seed, purpose, spec.index) for purpose in ("init", "order", "dropout")}
-        parts = {
-            "key_version": KEY_VERSION,
-            "semantics": SEMANTICS,
-            "model": question.model.keyed(),
-            "task": question.data.fingerprint,
-            "technique": spec.technique,
-            "settings": spec.settings.keyed_values(),
-            "optimization": asdict(optimization),
-            "budget": asdict(budget),
-            "seeds": seeds,
-            "precision": question.precision,
-            "parent": parent.key if parent else None,
-        }
-    return PlannedStage(
-        address=address,
-        spec=spec,
-        parent=parent.address if parent else None,
-        optimization=optimization,
-        budget=budget,
-        key=digest(parts) if parts else None,
-        key_parts=parts,
-        reason=Reason("unknown"),
-        first_step=parent.first_step + parent.budget.steps if parent and parent.budget else 0,
-    )
-
-
-def resolve_optimization(protocol: Protocol, spec: StageSpec) -> Optimization:
-    """Return a stage's optimizer settings: its own, else the protocol's."""
-    own = spec.settings
-    return Optimization(
-        learning_rate=own.learning_rate,
-        schedule=own.schedule or protocol.schedule,
-        warmup=protocol.warmup if own.warmup is None else own.warmup,
-        weight_decay=protocol.weight_decay if own.weight_decay is None else own.weight_decay,
-        max_grad_norm=own.max_grad_norm or protocol.max_grad_norm,
-    )
-
-
-def resolve_budget(protocol: Protocol, spec: StageSpec, rows: int | None) -> StageBudget | None:
-    """Return a stage's budget, its own or else the protocol's; None where it depends on unknown data.
-
-    A stage without gradients is fitted once, which counts as one step.
-    """
-    if get(spec.technique).gradient_free:
-        return StageBudget(1, protocol.batch_size, 1, protocol.eval_on)
-    steps, epochs = spec.settings.steps, spec.settings.epochs
-    if steps is None and epochs is None:
-        steps, epochs = protocol.steps, protocol.epochs
-    if steps is None:
-        if rows is None:
-            return None
-        steps = max(1, round((epochs or DEFAULT_EPOCHS) * math.ceil(rows / protocol.batch_size)))
-    every = protocol.eval_every or max(1, math.ceil(steps / (DEFAULT_EVALUATIONS - 1)))
-    return StageBudget(steps, protocol.batch_size, every, protocol.eval_on)
-
-
-def _reason(stage: PlannedStage, record: StageRecord | None, store: Store | None) -> Reason:
-    """Return why a stage would run, from what the store has of it."""
-    if stage.key is None:
-        return Reason("unknown", "its weights or data are not here")
-    if record is None:
-        begun = store is not None and store.folder(stage.address).is_dir()
-        return Reason("incomplete", "begun, not finished") if begun else Reason("missing")
-    if record.key != stage.key:
-        return Reason("changed", ", ".join(_differences(record.key_parts, stage.key_parts or {})))
-    if record.status == "failed":
-        return Reason("failed", str((record.failure or {}).get("reason", "")))
-    return Reason("done")
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """Return what differs between two nested mappings, as 'path: old -> new'."""
-    found: list[str] = []
-    for name in [*old, *(name for name in new if name not in old)]:
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += _differences(before, after, f"{path}{name}.")
-        elif before != after:
-            is_digest = any(isinstance(value, str) and len(value) == DIGEST_LENGTH for value in (before, after))
-            found.append(f"{path}{name}" if is_digest else f"{path}{name} {before} -> {after}")
-    return found
-
-
-def _with_needed_parents(planned: dict[StageAddress, PlannedStage], store: Store | None) -> list[PlannedStage]:
-    """Mark done stages that must run again because a stage after them needs weights that were not kept."""
-    for stage in list(planned.values()):
-        before = stage.parent if stage.reason.runs else None
-        while before is not None:
-            parent = planned[before]
-            if not parent.reason.runs and (store is None or store.weights(before) is None):
-                reason = Reason("needed", f"its weights were not kept, and {stage.address.chain} starts from them")
-                planned[before] = replace(parent, reason=reason)
-            before = parent.parent
-    return list(planned.values())
+def _in_order(questions: list[Question], study: Study) -> list[tuple[Question, int]]:
+    """Return each question with each seed: model by model, and all folds of a seed before the next seed."""
+    models = dict.fromkeys(question.model.name for question in questions)
+    return [
+        (question, seed)
+        for model in models
+        for seed in study.protocol.seed_list
+        for question in questions
+        if question.model.name == model
+    ]

@@ -149,7 +149,7 @@ class Reporter:
         self._say(f"  [yellow]skipped[/yellow] {self._title(stage)}: {escape(why)}")
 
     def _title(self, stage: PlannedStage) -> str:
-        title = f"{stage.address.chain}, seed {stage.address.seed}"
+        title = f"{stage.address.chain}, {stage.address.title}"
         return f"{stage.address.model}: {title}" if len(self._plan.study.models) > 1 else title
 
     def _say(self, text: str) -> None:

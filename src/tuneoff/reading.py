@@ -11,7 +11,7 @@ from typing import Any
 from tuneoff.changes import OPTIONS, Changes, unfold
 from tuneoff.complaints import Complaints
 from tuneoff.errors import StudyError
-from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, slug
+from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, Tune, slug
 from tuneoff.technique_entries import TechniqueReader
 from tuneoff.words import described, listed, near
 from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, to_yaml
@@ -133,7 +133,7 @@ class _Reader:
         heading = {key: self.given[key] for key in ("name", "title") if self.given.get(key) is not None}
         models = self._models()
         task = self._task()
-        protocol = self.complaints.section(Protocol, self.given.get("protocol", {}), ("protocol",), " of protocol")
+        protocol = self._protocol()
         techniques = TechniqueReader(self.complaints).read(self.given["techniques"])
         # The sections are checked above, so stand-ins here leave the heading's own problems alone to be found.
         parts = {"models": [{"id": "-"}], "task": {}, "techniques": ["full"]}
@@ -144,6 +144,8 @@ class _Reader:
             update={"models": models, "task": task, "techniques": techniques, "protocol": protocol}
         )
         _told_by(self.complaints, ("techniques",), lambda: _compose(study))
+        self.complaints.raise_any()
+        _told_by(self.complaints, ("protocol",), lambda: _check_spaces(study))
         self.complaints.raise_any()
         return study
 
@@ -178,6 +180,14 @@ class _Reader:
                 )
         return [model for model in found if model]
 
+    def _protocol(self) -> Protocol | None:
+        given = self.given.get("protocol", {})
+        if isinstance(given, dict) and isinstance(given.get("tune"), dict):
+            tune = self.complaints.section(Tune, given["tune"], ("protocol", "tune"), " of tune")
+            if tune is None:  # what is wrong inside it is told; the rest is checked without it
+                given = {key: value for key, value in given.items() if key != "tune"}
+        return self.complaints.section(Protocol, given, ("protocol",), " of protocol")
+
     def _task(self) -> TaskSpec | None:
         from tuneoff.tasks import builtin_names, check_task
 
@@ -195,6 +205,12 @@ def _compose(study: Study) -> object:
     from tuneoff.techniques.composition import compose
 
     return compose(study)
+
+
+def _check_spaces(study: Study) -> None:
+    from tuneoff.tuning import check_spaces
+
+    check_spaces(study)
 
 
 def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object]) -> None:

@@ -1,6 +1,6 @@
 """From a checked study to a finished run directory: prepare, plan, compute, report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,7 +9,7 @@ import torch
 
 from tuneoff.environment import describe_environment
 from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
-from tuneoff.executors.local import Observer, run_plan
+from tuneoff.executors.local import Observer, Place, run_plan
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
 from tuneoff.models.resolve import resolve_model
@@ -17,13 +17,14 @@ from tuneoff.models.text import Tokens
 from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
 from tuneoff.study import MICRO_TOKENS
+from tuneoff.tasks import StudyTask, load_study_task, task_name
 from tuneoff.tasks import describe as describe_task
-from tuneoff.tasks import load_task, task_name
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator, usable_threads
 from tuneoff.training.job import Execution
 from tuneoff.training.limit import check_limit
 from tuneoff.training.memory import keep_freed_memory, return_freed_memory
 from tuneoff.training.workplace import Workplace
+from tuneoff.tuning_plan import described as describe_tuning
 
 if TYPE_CHECKING:
     from tuneoff.reading import ReadStudy
@@ -35,8 +36,9 @@ class Prepared:
     """A study whose models and data were found and checked: questions for the plan, places for the work."""
 
     read: "ReadStudy"
+    task: StudyTask
     questions: list[Question]
-    places: Mapping[tuple[str, str], Workplace]
+    places: Mapping[Place, Workplace]
 
 
 def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
@@ -52,7 +54,7 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     check_limit(limit, device)
     precision = choose_precision(study.protocol, device)
     listener.announce("reading the task")
-    data = load_task(study.task, need_dev=study.protocol.eval_on == "dev", base=read.base)
+    task = load_study_task(study, read.base)
     name = task_name(study.task)
     accelerator = make_accelerator(device)
     protocol = study.protocol
@@ -70,12 +72,13 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     for spec in study.models:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
-        questions.append(Question(model, name, data, precision))
         told = listener.features, listener.note
-        places[model.name, name] = Workplace(
-            model, data, accelerator, precision, execution, *told, automatic_budget=automatic, limit=limit
-        )
-    return Prepared(read, questions, places)
+        for fold, data in task.by_fold.items():
+            questions.append(Question(model, name, data, precision, fold))
+            places[model.name, name, fold] = Workplace(
+                model, data, accelerator, precision, execution, *told, automatic_budget=automatic, limit=limit
+            )
+    return Prepared(read, task, questions, places)
 
 
 class Listener(Protocol):
@@ -119,11 +122,34 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     prepared = prepare(read, listener)
     with store.lock():
         plan = make_plan(read.study, prepared.questions, store)
-        environment = describe_environment(read.base) if plan.to_run else None
+        environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
         store.create(resolved_yaml(_with_model_names(prepared)), environment)
         describe(prepared, store)
+        if plan.tuning:
+            plan = _choose_settings(plan, prepared, store, listener).without_waiting()
         run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
     return store
+
+
+def _choose_settings(plan: Plan, prepared: Prepared, store: Store, listener: Listener) -> Plan:
+    """Run the trials of a tuned study and return its plan with the settings that they led to.
+
+    A technique's trials wait for the settings of those that it starts from, so there is a round for each length.
+    """
+    for tuning in plan.tuning:
+        address = tuning.trials[0].address
+        store.describe_tuning(address.model, address.task, address.chain, describe_tuning(tuning, plan.study))
+    for index in range(plan.depth):
+        ahead = plan.trials_after(index)
+        if ahead.to_run:
+            listener.announce("choosing settings by trials")
+            run_plan(ahead, prepared.places, store, listener.watch(ahead, expected_work(ahead, prepared)))
+            plan = make_plan(plan.study, prepared.questions, store)
+            listener.announce("going on with the settings chosen")
+    for tuning in plan.tuning:
+        if tuning.start:
+            store.drop_weights(tuning.start.address)
+    return plan
 
 
 def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
@@ -132,7 +158,7 @@ def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
     protocol = plan.study.protocol
     costs: dict[tuple[str, str], Cost] = {}
     for stage in plan.to_run:
-        place = prepared.places[stage.address.model, stage.address.task]
+        place = prepared.places[stage.address.place]
         kind = (stage.address.model, stage.address.chain)
         if kind not in costs:
             size = len(place.data.classes), protocol.micro_tokens or MICRO_TOKENS
@@ -148,26 +174,36 @@ def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
 def _with_model_names(prepared: Prepared) -> "Study":
     """Return the study with the names that its models' folders have."""
     study = prepared.read.study
-    named = zip(study.models, prepared.questions, strict=True)
-    models = [spec.model_copy(update={"name": question.model.name}) for spec, question in named]
+    names = dict.fromkeys(question.model.name for question in prepared.questions)
+    models = [spec.model_copy(update={"name": name}) for spec, name in zip(study.models, names, strict=True)]
     return study.model_copy(update={"models": models})
 
 
 def describe(prepared: Prepared, store: Store) -> None:
     """Keep what is known of the models and their tasks in the store, for the report."""
-    for (model_name, name), place in prepared.places.items():
+    for (model_name, name, fold), place in prepared.places.items():
+        if fold:  # the first describes what all share
+            continue
         meta = build_meta(place.model, len(place.data.classes))
         counts = {
             "parameters": sum(value.numel() for value in meta.backbone_parameters().values()),
             "head_parameters": sum(value.numel() for value in meta.head_parameters().values()),
         }
         store.describe_model(model_name, {**describe_model(place.model), **counts})
-        store.describe_task(model_name, name, _with_tokens(describe_task(place.data), place))
+        places = [one for (model, _, _), one in prepared.places.items() if model == model_name]
+        store.describe_task(model_name, name, _with_tokens(describe_task(prepared.task.whole), places))
 
 
-def _with_tokens(description: dict[str, Any], place: Workplace) -> dict[str, Any]:
-    """Add to each labelled split how long its texts are in this model's tokens, and which share was cut."""
-    for split, tokens in place.tokens().items():
+def _with_tokens(description: dict[str, Any], places: Sequence[Workplace]) -> dict[str, Any]:
+    """Add to each labelled split how long its texts are in this model's tokens, and which share was cut.
+
+    Of several folds train and dev are the first one's, and test is what they hold out together.
+    """
+    found = dict(places[0].tokens())
+    if len(places) > 1:
+        held_out = [place.tokens()["test"] for place in places]
+        found["test"] = Tokens([ids for one in held_out for ids in one.ids], sum(one.cut for one in held_out))
+    for split, tokens in found.items():
         lengths = sorted(len(ids) for ids in tokens.ids)
         description["splits"][split]["tokens"] = {
             "mean": mean_length(tokens),

@@ -21,25 +21,51 @@ RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
     "weights.safetensors",
     "DONE",
 )
+LATER = ("chosen", "test_opened")  # fields of a record that the first ones did not have
+TUNED = "tuning.json"
+TUNING = "tuning"  # folder of all that is run to choose settings
 CHECKPOINT = "checkpoint.safetensors"
 PHASES = ("load", "tokenize", "features", "training", "evaluation")
 
 
 @dataclass(frozen=True, order=True)
 class StageAddress:
-    """Where a stage lives: model, task, the techniques so far joined by '+', seed and fold."""
+    """Where a stage lives: model, task, the techniques so far joined by '+', seed and fold.
+
+    A stage that is run to choose settings has `tuning`: "trial-<n>", or "chosen" for one that the trials of a technique
+    start from, which has the settings that were chosen for it.
+    """
 
     model: str
     task: str
     chain: str
     seed: int
     fold: int | None = None
+    tuning: str | None = None
 
     @property
     def folder(self) -> str:
         """The stage's folder under the run directory."""
-        run = f"seed-{self.seed}" if self.fold is None else f"seed-{self.seed}-fold-{self.fold}"
-        return f"stages/{self.model}/{self.task}/{self.chain}/{run}"
+        fold = "" if self.fold is None else f"-fold-{self.fold}"
+        if self.tuning is not None:
+            return f"{TUNING}/{self.model}/{self.task}/{self.chain}/{self.tuning}{fold}"
+        return f"stages/{self.model}/{self.task}/{self.chain}/seed-{self.seed}{fold}"
+
+    @property
+    def place(self) -> tuple[str, str, int | None]:
+        """The model, the task and the fold: what is prepared once for all stages that share it."""
+        return self.model, self.task, self.fold
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is one of the trials that settings are chosen from."""
+        return self.tuning is not None and self.tuning.startswith("trial-")
+
+    @property
+    def title(self) -> str:
+        """What a reader is told of it beside the chain: "seed 0, fold 1", "trial 3"."""
+        run = f"seed {self.seed}" if self.tuning is None else self.tuning.replace("-", " ")
+        return run if self.fold is None else f"{run}, fold {self.fold}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +74,8 @@ class StageRecord:
 
     `key` is the digest of `key_parts`. `seconds` are those spent here, by phase; `seconds_alone` what the same phases
     cost when nothing is shared with other stages (without the parent's own). `tokens` counts real tokens. A failed
-    stage has `status` "failed" and `failure` with at least a `reason`.
+    stage has `status` "failed" and `failure` with at least a `reason`. `chosen` tells which evaluation gave the weights
+    and the reported predictions, where they are not the last step's; `test_opened` when test was first evaluated.
     """
 
     address: StageAddress
@@ -67,13 +94,28 @@ class StageRecord:
     machine: Mapping[str, Any]
     started: str
     ended: str
+    chosen: Mapping[str, Any] | None = None
+    test_opened: str | None = None
     failure: Mapping[str, Any] | None = None
     files: Mapping[str, str] | None = None
     record_version: int = RECORD_VERSION
 
+    @property
+    def reported_step(self) -> int:
+        """The step whose weights and predictions are reported: the one that was chosen, else the last."""
+        return int(self.chosen["step"] if self.chosen else self.budget["steps"])
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it failed because a number was not finite, which its settings alone decide."""
+        return self.failure is not None and "grad_norm" in self.failure
+
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
-        return asdict(self)
+        value = asdict(self)
+        if self.address.tuning is None:
+            del value["address"]["tuning"]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], where: Path) -> Self:
@@ -84,6 +126,7 @@ class StageRecord:
                 "read it with the version that wrote it, or give another --out"
             )
         names = {field.name for field in fields(cls)}
+        value = {**dict.fromkeys(LATER), **value}
         if missing := sorted(names - value.keys()):
             raise StoreError(f"{where}: not a whole record, {', '.join(missing)} missing; delete the folder to redo it")
         kept = {name: value[name] for name in names}
@@ -166,6 +209,15 @@ class Store:
         """Return a task's description, as this model saw it."""
         return read_json(self.root / "stages" / model / task / "task.json")
 
+    def describe_tuning(self, model: str, task: str, chain: str, description: Mapping[str, Any]) -> None:
+        """Keep what a technique's trials vary beside them."""
+        write_json(self.root / TUNING / model / task / chain / TUNED, description)
+
+    def tuning(self, model: str, task: str, chain: str) -> dict[str, Any] | None:
+        """Return what a technique's trials vary; None where it was not tuned."""
+        path = self.root / TUNING / model / task / chain / TUNED
+        return read_json(path) if path.is_file() else None
+
     # Stages
 
     def folder(self, address: StageAddress) -> Path:
@@ -178,7 +230,14 @@ class Store:
 
     def records(self) -> list[StageRecord]:
         """Return the records of all stages that ended, done or failed, ordered by address."""
-        folders = {path.parent for path in self.root.glob(f"stages/*/*/*/*/{RECORD}")}
+        return self._records_under("stages")
+
+    def tuning_records(self) -> list[StageRecord]:
+        """Return the records of what was run to choose settings, done or failed, ordered by address."""
+        return self._records_under(TUNING)
+
+    def _records_under(self, folder: str) -> list[StageRecord]:
+        folders = {path.parent for path in self.root.glob(f"{folder}/*/*/*/*/{RECORD}")}
         found = [record for folder in folders if (record := self._record_in(folder)) is not None]
         return sorted(found, key=lambda record: _order(record.address))
 
@@ -257,10 +316,11 @@ class Store:
         return iter(self.records())
 
 
-def _order(address: StageAddress) -> tuple[str, str, str, int, int]:
-    """Return what addresses are sorted by; a run without folds comes before those with."""
+def _order(address: StageAddress) -> tuple[str, str, str, int, int, int, str]:
+    """Return what addresses are sorted by; a run without folds comes before those with, trial 2 before trial 10."""
     fold = -1 if address.fold is None else address.fold
-    return address.model, address.task, address.chain, address.seed, fold
+    tuning = address.tuning or ""
+    return address.model, address.task, address.chain, address.seed, fold, len(tuning), tuning
 
 
 def read_json(path: Path) -> dict[str, Any]:

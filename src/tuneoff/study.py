@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from tuneoff.choosing import ChooseBy
 from tuneoff.section import Section, keyed, unkeyed
 
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -15,6 +16,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 MOST_SEEDS = 1000
 SIZE = re.compile(r"((?=[0-9.]*[1-9])[0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+NOT_ON_TEST = "nothing is chosen on test, so it needs eval_on: dev"
 MICRO_TOKENS = 1500  # where the budget is not chosen from a GPU's free memory
 
 
@@ -130,6 +132,19 @@ class TechniqueSpec(Section):
         return self
 
 
+class Tune(Section):
+    """How each technique's settings are chosen on dev: the same number of trials for each, drawn from its space."""
+
+    trials: int = unkeyed(doc="Trials of each technique; the first has the technique's own settings.", ge=1)
+    span: float = unkeyed(
+        10.0, doc="Rates are drawn, evenly in their logarithm, from the own / span to it * span.", gt=1
+    )
+    share: float = unkeyed(1.0, doc="Share of a run's steps that a trial takes.", gt=0, le=1)
+    space: dict[str, dict[str, list[Any]]] = unkeyed(
+        {}, doc="Further settings by technique, each with the values to draw from: {lora: {rank: [4, 8, 16]}}."
+    )
+
+
 class Protocol(Section):
     """What every technique is given alike: budget, batch, seeds, evaluation, precision."""
 
@@ -138,7 +153,17 @@ class Protocol(Section):
     batch_size: int = keyed(24, doc="Examples in one optimizer step.", ge=1)
     eval_every: int | None = unkeyed(None, doc="Steps between evaluations; 20 evaluations if left out.", ge=1)
     eval_on: Literal["dev", "test"] = unkeyed("dev", doc="Where the curves come from.")
+    checkpoint: Literal["last", "best"] = unkeyed(
+        "last", doc="Which weights a stage ends with: those of its last step, or of its best evaluation on dev."
+    )
+    choose_by: ChooseBy = unkeyed(
+        "accuracy", doc="What is chosen on dev is chosen by accuracy or loss; the other one decides ties."
+    )
+    tune: Tune | None = unkeyed(None, doc="Choose each technique's settings on dev first; see docs/design.md.")
     seeds: Seeds = unkeyed(3, doc="A list of seeds, or a count, which is written out as 0 to n-1.")
+    folds: int | None = unkeyed(
+        None, doc="Cross-validation: all labelled rows in so many folds, each held out as test once.", ge=2
+    )
     schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
     warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
     weight_decay: float = unkeyed(0.01, doc="Of AdamW; a technique may differ.", ge=0)
@@ -171,6 +196,10 @@ class Protocol(Section):
     def _consistent(self) -> "Protocol":
         if self.steps is not None and self.epochs is not None:
             raise ValueError("steps: give steps or epochs, not both")
+        if self.checkpoint == "best" and self.eval_on == "test":
+            raise ValueError(f"checkpoint: {NOT_ON_TEST}")
+        if self.tune is not None and self.eval_on == "test":
+            raise ValueError(f"tune: {NOT_ON_TEST}")
         if self.max_grad_norm != "off" and self.max_grad_norm <= 0:
             raise ValueError("max_grad_norm: give a positive number, or off")
         return self
@@ -183,6 +212,11 @@ class Protocol(Section):
         found = SIZE.fullmatch(self.memory_limit)
         assert found is not None
         return round(float(found[1]) * UNITS[found[2]])
+
+    @property
+    def fold_list(self) -> list[int | None]:
+        """The folds by number; None alone where there is no cross-validation."""
+        return [None] if self.folds is None else list(range(self.folds))
 
     @property
     def seed_list(self) -> list[int]:

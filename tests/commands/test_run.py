@@ -69,7 +69,9 @@ def test_an_interrupted_study_says_where_it_is_and_how_to_go_on(study, tmp_path,
 
     monkeypatch.setattr("tuneoff.commands.run.run_study", interrupted)
     out = tmp_path / "a folder [with/brackets] and a name that is longer than any line of a console is wide, by far"
-    assert run_command(study(), out) == 130
+    read = study()
+    capsys.readouterr()  # making the first model shows a bar
+    assert run_command(read, out) == 130
     shown = capsys.readouterr()
     assert shown.err == f"interrupted; what is done is in {out}. To go on, run the same command again.\n"
     assert shown.out == ""
@@ -80,13 +82,13 @@ def test_a_wish_to_stop_reaches_the_training_and_nothing_is_lost(study, tmp_path
     import tuneoff.running as running
 
     read = study()
-    load = running.load_task
+    load = running.load_study_task
 
     def pressed(*arguments, **options):
         press()
         return load(*arguments, **options)
 
-    monkeypatch.setattr(running, "load_task", pressed)
+    monkeypatch.setattr(running, "load_study_task", pressed)
     assert run_command(read, tmp_path / "out") == 130
     assert "[1/1]" not in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("stage.json"))

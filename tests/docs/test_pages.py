@@ -45,11 +45,11 @@ def test_files_and_tests_that_are_named_are_there(page):
 
 
 def test_every_key_of_a_study_is_explained():
-    from tuneoff.study import ModelSpec, Protocol, TaskSpec
+    from tuneoff.study import ModelSpec, Protocol, TaskSpec, Tune
     from tuneoff.techniques import StageSettings, names, settings_of
 
     page = prose(ROOT / "docs" / "design.md")
-    for kind in (ModelSpec, TaskSpec, Protocol, StageSettings, *map(settings_of, names())):
+    for kind in (ModelSpec, TaskSpec, Protocol, Tune, StageSettings, *map(settings_of, names())):
         for key in kind.model_fields:
             assert f"`{key}`" in page, f"{kind.__name__}.{key}"
 

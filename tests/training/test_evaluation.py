@@ -24,7 +24,7 @@ def one_text(job, row):
 
 def test_loss_and_accuracy_are_scikit_learns(make_job):
     job, state = make_job(), TrainingState()
-    evaluate(job, state, "test")
+    evaluate(job, state, "test", 0)
     logits = torch.from_numpy(state.logits["test", 0]).double()
     assert state.history[-1]["loss"] == pytest.approx(log_loss(job.labels["test"], logits.softmax(1).numpy()), rel=1e-9)
     assert state.history[-1]["accuracy"] == pytest.approx((logits.argmax(1).numpy() == job.labels["test"]).mean())
@@ -35,7 +35,7 @@ def test_a_loss_that_is_not_finite_is_divergence(make_job):
     with torch.no_grad():
         job.classifier.head.weight.fill_(float("nan"))
     with pytest.raises(Divergence) as caught:
-        evaluate(job, TrainingState(), "test")
+        evaluate(job, TrainingState(), "test", 0)
     assert caught.value.facts["step"] == 0 and caught.value.facts["last_evaluation"] is None
 
 

@@ -19,7 +19,7 @@ from tuneoff.reading import ReadStudy
 from tuneoff.report.formats import count, size
 from tuneoff.store import Store
 from tuneoff.study import MICRO_TOKENS
-from tuneoff.tasks import known_labels, load_task, task_name
+from tuneoff.tasks import known_labels, load_study_task, task_name
 from tuneoff.tasks.data_set import TaskData
 from tuneoff.training.device import choose_device, choose_precision
 
@@ -45,8 +45,10 @@ def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
     device = choose_device(study.protocol)
     precision = choose_precision(study.protocol, device)
     data: TaskData | None = None
+    folds: Mapping[int | None, TaskData] = {}
     try:
-        data = load_task(study.task, need_dev=study.protocol.eval_on == "dev", base=read.base)
+        folds = load_study_task(study, read.base).by_fold
+        data = next(iter(folds.values()))
     except DataError as error:
         notes.append(f"rows and tokens are unknown, the data could not be read: {error}")
     classes = data.classes if data else known_labels(study.task)
@@ -55,10 +57,12 @@ def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
     for spec in study.models:
         model = resolve_model(spec, need_weights=False)
         models[model.name] = model
-        questions.append(Question(model, task_name(study.task), data, precision))
+        name = task_name(study.task)
+        questions += [Question(model, name, folds.get(fold), precision, fold) for fold in study.protocol.fold_list]
         if model.fingerprint is None:
             notes.append(f"{model.name}: its weights are not here, so what is done already cannot be told")
     plan = make_plan(study, questions, Store(out))
+    notes += plan.tuning_notes
     texts = {name: _texts(model, data, notes) for name, model in models.items()}
     costs = _costs(plan, models, len(classes) if classes else None)
     if not classes:
@@ -125,7 +129,7 @@ def _texts(model: ResolvedModel, data: TaskData | None, notes: list[str]) -> _Te
 
 
 def _stage(stage: PlannedStage, cost: Cost | None, texts: _Texts | None, data: TaskData | None) -> dict[str, Any]:
-    budget = asdict(stage.budget) if stage.budget else None
+    budget = stage.budget.as_json() if stage.budget else None
     tokens = None
     if texts and cost and stage.budget:
         tokens = round(texts.work(cost, stage.budget.batch_size).total(stage))
@@ -134,6 +138,7 @@ def _stage(stage: PlannedStage, cost: Cost | None, texts: _Texts | None, data: T
         "task": stage.address.task,
         "chain": stage.address.chain,
         "seed": stage.address.seed,
+        "fold": stage.address.fold,
         "parent": stage.parent.chain if stage.parent else None,
         "needed_by": list(stage.needed_by),
         "state": stage.reason.state,

@@ -12,8 +12,13 @@ NOTICES = {
     "commonest_class": "Always answering test's commonest class ({label}) gives an accuracy of {share:.3f}.",
     "guessing": "Nothing here beats guessing: with {examples} test examples and {techniques} techniques, an accuracy "
     "below {needed:.3f} comes about by chance where every text is given the commonest class.",
+    "folds": "Cross-validated: a run is one of {folds} folds, and means are over folds and seeds. Folds train on rows "
+    "that they share, so they vary less together than new data would.",
     "limited": "Only the first {limit} rows of each split were used.",
     "misindexed": "{model} was pooled at a wrong position (misindexed) on purpose, to replicate a defect.",
+    "tuning_edge": "{technique} ({model}): the {setting} chosen on dev, {value}, is the {end} that was tried; a better "
+    "one may lie beyond it.",
+    "tuning_failed": "{technique} ({model}): no trial ended well, so its own settings were kept.",
     "runs_failed": "{failed} of {asked} runs failed; means are over the runs that are done.",
     "runs_missing": "{missing} of {asked} runs have not been run yet.",
     "settings_differ": "{technique} ({model}): its seeds ran with different settings or budgets; run the study again.",
@@ -61,7 +66,9 @@ def _about_runs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _about_data(
     study: dict[str, Any], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    found = [_notice("test_examples", examples=n) for n in sorted({r["examples"] for r in runs if r["examples"]})]
+    found = [_notice("test_examples", examples=n) for n in _examples(study, tasks, runs)]
+    if folds := study["protocol"].get("folds"):
+        found.append(_notice("folds", folds=folds))
     for task in tasks:
         labels = ((task["splits"] or {}).get("test") or {}).get("labels")
         if labels and sum(labels.values()):
@@ -71,6 +78,13 @@ def _about_data(
     if limit := study["task"].get("limit"):
         found.append(_notice("limited", limit=limit))
     return found
+
+
+def _examples(study: dict[str, Any], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]) -> list[int]:
+    """Return how many examples techniques are measured on: with folds, those that all of them hold out together."""
+    if not study["protocol"].get("folds"):
+        return sorted({run["examples"] for run in runs if run["examples"]})
+    return sorted({task["splits"]["test"]["rows"] for task in tasks if (task["splits"] or {}).get("test")})
 
 
 def _about_guessing(share: float, task: dict[str, Any], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -97,17 +111,34 @@ def _about_guessing(share: float, task: dict[str, Any], runs: Sequence[dict[str,
     return [_notice("guessing", examples=count, techniques=len(scores), needed=float(needed))]
 
 
+def about_tuning(tuning: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what must be known of how settings were chosen: at an edge of what was tried, or not at all."""
+    found = []
+    for row in tuning:
+        named = {"technique": row["chain"], "model": row["model"]}
+        if row["chosen"] is None:
+            continue
+        trial = row["trials"][row["chosen"]]
+        for setting, end in row["at_edge"].items():
+            found.append(_notice("tuning_edge", **named, setting=setting, value=trial["settings"][setting], end=end))
+        if trial["status"] == "failed":
+            found.append(_notice("tuning_failed", **named))
+    return list({notice["text"]: notice for notice in found}.values())
+
+
 def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     done = [run for run in runs if run["status"] == "done"]
-    asked: dict[tuple[str, str, str], list[Any]] = {}
+    asked: dict[tuple[str, str, str, int | None], list[Any]] = {}
     machines: list[Any] = []
     for run in done:
-        asked.setdefault((run["model"], run["task"], run["technique"]), []).append((run["settings"], run["budget"]))
+        asked.setdefault((run["model"], run["task"], run["technique"], run.get("fold")), []).append(
+            (run["settings"], run["budget"])
+        )
         machine = run["machine"] or {}
         machines.append([machine.get(name) for name in ("device_name", "precision", "threads")])
     found = [
         _notice("settings_differ", model=model, technique=technique)
-        for (model, _, technique), kinds in asked.items()
+        for (model, _, technique, _), kinds in asked.items()
         if any(kind != kinds[0] for kind in kinds)
     ]
     if any(machine != machines[0] for machine in machines):

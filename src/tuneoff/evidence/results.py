@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tuneoff.evidence.chains import trace
-from tuneoff.evidence.notices import notices
+from tuneoff.evidence.notices import about_tuning, notices
 from tuneoff.evidence.runs import run_rows
 from tuneoff.evidence.summary import technique_rows
+from tuneoff.evidence.tuned import tuning_rows
 from tuneoff.files import write_json
 from tuneoff.store import StageAddress, Store, read_json
 from tuneoff.study import TaskSpec
@@ -34,20 +35,24 @@ def build_results(store: Store) -> dict[str, Any]:
     records = {record.address: record for record in store.records()}
     models = [_model(store, asked) for asked in study["models"]]
     tasks = [_task(store, model["name"], study["task"]) for model in models]
+    folds = range(study["protocol"]["folds"]) if study["protocol"].get("folds") else [None]
     asked = [
-        trace(technique, StageAddress(model["name"], task["name"], technique["name"], seed), records)
+        trace(technique, StageAddress(model["name"], task["name"], technique["name"], seed, fold), records)
         for model, task in zip(models, tasks, strict=True)
         for technique in study["techniques"]
         for seed in study["seeds"]
+        for fold in folds
     ]
     runs = run_rows(store, asked, records)
-    study["notices"] = notices(study, models, tasks, runs)
+    tuning = tuning_rows(store, study, asked)
+    study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning)]
     return {
         "schema_version": SCHEMA_VERSION,
         "study": study,
         "environment": store.environment() if (store.root / "environment.json").is_file() else {},
         "models": models,
         "tasks": tasks,
+        "tuning": tuning,
         "runs": runs,
         "techniques": technique_rows(runs, study["techniques"]),
     }

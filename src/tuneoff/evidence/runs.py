@@ -35,11 +35,14 @@ def _run_row(store: Store, run: Run, records: Records, charged: Mapping[StageAdd
         "reason": reason,
         "split": REPORTED_SPLIT,
         "step": None,
+        "chosen": None,
+        "test_opened": None,
         "examples": None,
         "metrics": dict.fromkeys(METRICS),
     }
     if status == "done" and last is not None:
         row |= _measured(store, last)
+        row |= {"chosen": dict(last.chosen) if last.chosen else None, "test_opened": last.test_opened}
     own = [record for stage, record in zip(run.stages, chain, strict=True) if charged[stage] == technique]
     row |= {
         "parameters": _known(last.parameters if last else {}, PARAMETERS),
@@ -77,7 +80,7 @@ def _status(run: Run, chain: Sequence[StageRecord | None]) -> tuple[str, str | N
 
 def _measured(store: Store, record: StageRecord) -> dict[str, Any]:
     path = store.folder(record.address) / PREDICTIONS
-    evaluation = last_evaluation(path, REPORTED_SPLIT, record.budget.get("steps"))
+    evaluation = last_evaluation(path, REPORTED_SPLIT, record.reported_step)
     if evaluation is None:
         return {"reason": f"no predictions of {REPORTED_SPLIT} are stored"}
     metrics = measure(evaluation.labels, evaluation.logits)

@@ -12,6 +12,8 @@ from tuneoff.training.stage import Watch, run_stage
 from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
 
+Place = tuple[str, str, int | None]
+
 
 @dataclass(frozen=True)
 class Observer:
@@ -24,8 +26,8 @@ class Observer:
     stop: Callable[[], bool] = lambda: False
 
 
-def run_plan(plan: Plan, places: Mapping[tuple[str, str], Workplace], store: Store, observer: Observer) -> None:
-    """Compute all stages that are not done, parents first; `places` has one workplace a (model, task).
+def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observer: Observer) -> None:
+    """Compute all stages that are not done, parents first; `places` has one workplace a (model, task, fold).
 
     A stage whose parent failed is skipped; one whose equal was computed under another name is copied. Raises
     Interrupted where the observer asks to stop.
@@ -44,7 +46,7 @@ def run_plan(plan: Plan, places: Mapping[tuple[str, str], Workplace], store: Sto
         record = _adopt_equal(stage, stages, store)
         if record is None:
             watch = Watch(partial(observer.event, stage), observer.stop)
-            place = places[stage.address.model, stage.address.task]
+            place = places[stage.address.place]
             record = run_stage(stage, place, ancestors, store, watch)
         observer.ended(stage, record)
     _drop_unkept_weights(plan, store)
@@ -66,18 +68,21 @@ def _ancestors(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage],
 
 def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store) -> StageRecord | None:
     """Copy the result of a stage with the same key under another name; None if there is no such stage."""
-    for other in stages.values():
-        if other.key != stage.key or other.address == stage.address:
+    addresses = [other.address for other in stages.values() if other.key == stage.key]
+    if stage.address.is_trial:  # one of other numbers and other spaces before may have had these settings
+        addresses += [record.address for record in store.tuning_records() if record.key == stage.key]
+    for address in addresses:
+        record, weights = store.record(address), store.weights(address)
+        if address == stage.address or record is None or record.status != "done" or record.key != stage.key:
             continue
-        record, weights = store.record(other.address), store.weights(other.address)
-        if record is None or record.status != "done" or record.key != stage.key or weights is None:
+        if weights is None and not stage.address.is_trial:
             continue
         from safetensors.torch import load_file
 
         parent = stage.parent.chain if stage.parent else None
         copy = replace(record, address=stage.address, parent=parent, seconds=dict.fromkeys(record.seconds, 0.0))
-        history = store.history(other.address)
-        return store.finish(copy, history, store.predictions(other.address), load_file(weights))
+        kept = None if weights is None or stage.address.is_trial else load_file(weights)
+        return store.finish(copy, store.history(address), store.predictions(address), kept)
     return None
 
 
@@ -86,5 +91,7 @@ def _drop_unkept_weights(plan: Plan, store: Store) -> None:
     keep = plan.study.protocol.keep_weights
     last = plan.study.protocol.seed_list[-1]
     for stage in plan.stages:
+        if stage.address.tuning is not None:  # trials still to come may start from it
+            continue
         if keep == "none" or (keep == "last-seed" and stage.address.seed != last):
             store.drop_weights(stage.address)

@@ -1,18 +1,40 @@
 """Tasks: rows with one or two texts and a label, from files, from the hub, or built in."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tuneoff.errors import StudyError
-from tuneoff.study import TaskSpec
+from tuneoff.study import Study, TaskSpec
 from tuneoff.tasks import own
 from tuneoff.tasks.data_set import Split, TaskData
 from tuneoff.tasks.describe import describe
+from tuneoff.tasks.raw import RawTask
 from tuneoff.tasks.registry import BuiltIn, built_in_tasks
 from tuneoff.words import listed, near
 
-__all__ = ["Split", "TaskData", "builtin_names", "check_task", "describe", "known_labels", "load_task", "task_name"]
+__all__ = [
+    "Split",
+    "StudyTask",
+    "TaskData",
+    "builtin_names",
+    "check_task",
+    "describe",
+    "known_labels",
+    "load_study_task",
+    "load_task",
+    "task_name",
+]
 
 COMMON = ("name", "limit", "drop_overlap")
+
+
+@dataclass(frozen=True)
+class StudyTask:
+    """A study's task: as it is described to readers, and as each fold trains on it (None: there are no folds)."""
+
+    whole: TaskData
+    by_fold: Mapping[int | None, TaskData]
 
 
 def load_task(spec: TaskSpec, *, need_dev: bool, base: Path) -> TaskData:
@@ -21,10 +43,27 @@ def load_task(spec: TaskSpec, *, need_dev: bool, base: Path) -> TaskData:
     Paths are taken from `base`, the folder of the study file, else from the current folder. Raises StudyError for
     a description that cannot be meant, DataError for data that cannot be used.
     """
+    return _read(spec, base).finish(need_dev=need_dev, drop_overlaps=spec.drop_overlap, limit=spec.limit)
+
+
+def load_study_task(study: Study, base: Path) -> StudyTask:
+    """Read and check a study's task as its protocol needs it, in folds if it asks for them; raises as `load_task`.
+
+    With folds no row of train has its group (or texts) in another part, so there is no overlap to drop.
+    """
+    spec, protocol = study.task, study.protocol
+    need_dev = protocol.eval_on == "dev"
+    if protocol.folds is None:
+        data = load_task(spec, need_dev=need_dev, base=base)
+        return StudyTask(data, {None: data})
+    folded = _read(spec, base).in_folds(protocol.folds, need_dev=need_dev, limit=spec.limit)
+    return StudyTask(folded.whole, dict(enumerate(folded.folds)))
+
+
+def _read(spec: TaskSpec, base: Path) -> RawTask:
     check_task(spec)
     task = _built_in(spec)
-    raw = own.read(spec, base) if task is None else task.read(spec, base)
-    return raw.finish(need_dev=need_dev, drop_overlaps=spec.drop_overlap, limit=spec.limit)
+    return own.read(spec, base) if task is None else task.read(spec, base)
 
 
 def check_task(spec: TaskSpec) -> None:

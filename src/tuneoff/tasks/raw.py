@@ -4,18 +4,20 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tuneoff.errors import DataError
 from tuneoff.tasks.data_set import Split, TaskData
+from tuneoff.tasks.folds import POOL, FoldedTask, cut_folds, pooled
 from tuneoff.tasks.splits import cut_dev, drop_overlap, overlap_notes, take
 from tuneoff.tasks.table import Table
 from tuneoff.words import listed
 
 FINGERPRINT_VERSION = 1
 WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+LABELLED = ("train", "dev", "test")
 ID_COLUMNS = ("id", "idx", "guid")
 
 
@@ -43,11 +45,7 @@ class RawTask:
         Raises DataError for fewer than two labels in train, for a label that train does not have, and for values
         that are not texts or labels, with file, line and field.
         """
-        class_names, splits = self._checked()
-        notes = []
-        if limit is not None:
-            splits = {name: take(split, range(min(limit, len(split)))) for name, split in splits.items()}
-            notes.append(f"Of each split only the first {limit:,} rows are used (limit).")
+        class_names, splits, notes = self._limited(limit)
         others = [splits[name] for name in ("dev", "test") if name in splits]
         if drop_overlaps:
             before = len(splits["train"])
@@ -61,16 +59,56 @@ class RawTask:
         if need_dev and "dev" not in splits:
             splits["train"], splits["dev"], note = self._cut(splits["train"], len(class_names))
             notes += [note, *overlap_notes(splits["train"], splits["dev"], self.text_columns, self.group_column)]
+        return self._task(class_names, splits, notes)
+
+    def in_folds(self, folds: int, *, need_dev: bool, limit: int | None) -> FoldedTask:
+        """Check the rows and return the task in folds of all labelled rows; dev is cut out of each fold's train.
+
+        Raises DataError as `finish` does, and where the folds cannot be cut.
+        """
+        class_names, splits, notes = self._limited(limit)
+        pool = pooled([splits[name] for name in LABELLED if name in splits], self.id_prefixes)
+        notes.append(
+            f"Cross-validation: the {len(pool):,} labelled rows are cut into {folds} folds, in proportion to the "
+            f"labels, {self._one_side}; each row is held out once. Rows of train and dev are those of fold 0."
+        )
+        aside = {name: split for name, split in splits.items() if name not in LABELLED}
+        tasks = []
+        for rows in cut_folds(pool, folds, n_classes=len(class_names)):
+            rest = np.setdiff1d(np.arange(len(pool)), rows).tolist()
+            cut = {"train": take(pool, rest, "train"), "test": take(pool, rows, "test"), **aside}
+            said = list(notes)
+            if need_dev:
+                cut["train"], cut["dev"], note = self._cut(cut["train"], len(class_names))
+                said.append(note)
+            tasks.append(self._task(class_names, cut, said))
+        seen = {**tasks[0].splits, "test": take(pool, range(len(pool)), "test")}
+        whole = replace(tasks[0], splits=seen, fingerprint=fingerprint(class_names, {POOL: pool, **aside}))
+        return FoldedTask(whole, tuple(tasks))
+
+    def _limited(self, limit: int | None) -> tuple[tuple[str, ...], dict[str, Split], list[str]]:
+        """Return class names, the first rows of each split, and what is to be said of that."""
+        class_names, splits = self._checked()
+        if limit is None:
+            return class_names, splits, []
+        splits = {name: take(split, range(min(limit, len(split)))) for name, split in splits.items()}
+        return class_names, splits, [f"Of each split only the first {limit:,} rows are used (limit)."]
+
+    def _task(self, class_names: tuple[str, ...], splits: Mapping[str, Split], notes: Iterable[str]) -> TaskData:
         return TaskData(
             name=self.name,
             label=self.label,
             classes=class_names,
             text_fields=self.text_columns,
-            splits={name: splits[name] for name in ("train", "dev", "test", "unlabelled") if name in splits},
+            splits={name: splits[name] for name in (*LABELLED, "unlabelled") if name in splits},
             fingerprint=fingerprint(class_names, splits),
             source=self.source,
             notes=tuple(notes),
         )
+
+    @property
+    def _one_side(self) -> str:
+        return f"rows with the same {self.group_column or 'text'} on one side"
 
     @property
     def _kept_together(self) -> str:
@@ -78,12 +116,8 @@ class RawTask:
 
     def _cut(self, train: Split, n_classes: int) -> tuple[Split, Split, str]:
         kept, dev = cut_dev(train, n_classes=n_classes)
-        how = f"rows with the same {self.group_column or 'text'} on one side"
-        return (
-            kept,
-            dev,
-            f"dev is {len(dev):,} of the {len(train):,} rows of train, cut out in proportion to the labels, {how}.",
-        )
+        share = f"dev is {len(dev):,} of the {len(train):,} rows of train"
+        return kept, dev, f"{share}, cut out in proportion to the labels, {self._one_side}."
 
     def _checked(self) -> tuple[tuple[str, ...], dict[str, Split]]:
         """Return the class names and all splits, complete, with each label known."""

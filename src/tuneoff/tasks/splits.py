@@ -52,7 +52,7 @@ def cut_dev(train: Split, *, n_classes: int) -> tuple[Split, Split]:
     members: dict[Hashable, list[int]] = {}
     for row, key in enumerate(group_keys(train)):
         members.setdefault(key, []).append(row)
-    groups = [members[key] for key in sorted(members, key=_scattered)]
+    groups = [members[key] for key in sorted(members, key=scattered)]
     rows = sorted(_choose(groups, labels, n_classes))
     kept = np.setdiff1d(np.arange(len(train)), rows)
     return take(train, kept.tolist()), take(train, rows, "dev")
@@ -150,7 +150,7 @@ def _spares(totals: Counts, taken: Counts) -> bool:
     return bool(np.all((totals == 0) | (taken < totals)))
 
 
-def _scattered(key: Hashable) -> bytes:
+def scattered(key: Hashable) -> bytes:
     """Return a sort key without relation to the data's own order: sha256, the same on every machine."""
     parts = key if isinstance(key, tuple) else (key,)
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()

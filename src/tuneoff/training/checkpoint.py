@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from tuneoff.files import write_atomically
 from tuneoff.training.job import Execution, Job
-from tuneoff.training.state import TrainingState
+from tuneoff.training.state import Best, TrainingState
 
 FORMAT = 3
 SHARE_OF_TIME = 0.02  # saving may cost this share of the time that it protects
@@ -46,6 +46,8 @@ def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.
         tensors |= {f"optimizer/{slot}/{name}": torch.as_tensor(value) for name, value in values.items()}
     for (split, step), logits in state.logits.items():
         tensors[f"logits/{split}/{step}"] = torch.from_numpy(logits)
+    if state.best:
+        tensors |= {f"best/{name}": value for name, value in state.best.weights.items()}
     facts = {
         "format": FORMAT,
         "key": key,
@@ -55,7 +57,10 @@ def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.
         "seconds": state.seconds,
         "tokens": state.tokens,
         "groups": slots["param_groups"],
+        "test_opened": state.test_opened,
     }
+    if state.best:
+        facts["best"] = {"step": state.best.step, "accuracy": state.best.accuracy, "loss": state.best.loss}
     header = {"state": json.dumps(facts, allow_nan=False)}
     contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
     write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=header))
@@ -67,6 +72,9 @@ def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) ->
     if facts is None or facts["format"] != FORMAT or facts["key"] != key:
         return TrainingState()
     state = TrainingState(facts["step"], facts["history"], seconds=facts["seconds"], tokens=facts["tokens"])
+    state.test_opened = facts.get("test_opened")
+    if "best" in facts:
+        state.best = Best(**facts["best"], weights={})
     slots: dict[int, dict[str, Any]] = {}
     with safe_open(path, framework="pt") as file, torch.no_grad():
         for name in file.keys():  # noqa: SIM118 (not a mapping: it has no iterator)
@@ -77,6 +85,9 @@ def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) ->
             elif kind == "optimizer":
                 slot, field = rest.split("/", 1)
                 slots.setdefault(int(slot), {})[field] = value
+            elif kind == "best":
+                assert state.best is not None
+                state.best.weights[rest] = value
             else:
                 split, step = rest.rsplit("/", 1)
                 state.logits[split, int(step)] = value.numpy()

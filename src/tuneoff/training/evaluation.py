@@ -1,6 +1,7 @@
 """Evaluation of a split: the logits of every example, its mean loss and its accuracy."""
 
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 import torch
@@ -13,19 +14,24 @@ from tuneoff.training.shortage import ease, in_parts
 from tuneoff.training.state import TrainingState, divergence, finite
 
 
-def evaluate(job: Job, state: TrainingState, split: str) -> None:
-    """Evaluate a split as the classifier stands and write it into the state; raises Divergence if not finite."""
+def evaluate(job: Job, state: TrainingState, split: str, step: int) -> None:
+    """Evaluate a split as the classifier stands, after `step` steps, and write it into the state.
+
+    Raises Divergence if the loss is not finite.
+    """
     begun = time.perf_counter()
+    if split == "test" and state.test_opened is None:
+        state.test_opened = datetime.now(UTC).isoformat(timespec="seconds")
     logits = predict(job, state, split)
-    state.logits[split, state.step] = logits
+    state.logits[split, step] = logits
     state.seconds["evaluation"] += time.perf_counter() - begun
     labels = job.labels[split]
     loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
     row = {
         "event": "eval",
         "split": split,
-        "stage_step": state.step,
-        "step": job.first_step + state.step,
+        "stage_step": step,
+        "step": job.first_step + step,
         "loss": finite(loss.item()),
         "accuracy": float((logits.argmax(axis=1) == labels).mean()),
         "seconds": state.elapsed,
@@ -33,7 +39,7 @@ def evaluate(job: Job, state: TrainingState, split: str) -> None:
     state.history.append(row)
     job.events(row)
     if row["loss"] is None:
-        raise divergence(state, state.step, None, None)
+        raise divergence(state, step, None, None)
 
 
 def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from tuneoff.choosing import ChooseBy
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.techniques.base import Optimization, Technique
 from tuneoff.training.inputs import Inputs
@@ -18,18 +19,28 @@ from tuneoff.training.state import TrainingState
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a stage trains and when it is evaluated: `watched` at `eval_steps`, `test` after the last step too."""
+    """How long a stage trains and when it is evaluated: `watched` on the way, `reported` splits once at the end.
+
+    `chosen_by` says by which number of `watched` the reported weights are chosen; None: they are the last step's.
+    """
 
     steps: int
     batch_size: int
     eval_every: int
     watched: str
+    chosen_by: ChooseBy | None = None
+    reported: tuple[str, ...] = ("test",)
 
     def splits_at(self, step: int) -> list[str]:
         """Return the splits that are evaluated after `step` steps (0, k, 2k, ... and the last)."""
         last = step == self.steps
         splits = [self.watched] if last or step % self.eval_every == 0 else []
-        return [*splits, "test"] if last and self.watched != "test" else splits
+        return [*splits, *self.reported_after] if last else splits
+
+    @property
+    def reported_after(self) -> list[str]:
+        """The splits that are opened when training is over, and not before."""
+        return [split for split in self.reported if split != self.watched]
 
 
 @dataclass(frozen=True)

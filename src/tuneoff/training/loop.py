@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tuneoff.training.best import keep_if_best, put_best_back
 from tuneoff.training.evaluation import evaluate
 from tuneoff.training.inputs import VectorInputs
 from tuneoff.training.job import Job
@@ -19,7 +20,9 @@ FLUSH_EVERY = 32  # steps between reads of the losses on a GPU: each read waits 
 
 
 def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
-    """Bring a stage from where `state` stands to its last step, in place.
+    """Bring a stage from where `state` stands to its last step, in place; then open the splits it is reported on.
+
+    Where weights are chosen, the classifier ends with those of the best evaluation, not of the last step.
 
     A step that runs out of memory is repeated with a smaller token budget (see `shortage`). Torch's global random state
     is the same afterwards as before. Raises Divergence where the loss is not finite, DoesNotFit where a single example
@@ -30,11 +33,15 @@ def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
     devices = [job.device] if job.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         while True:
-            for split in job.budget.splits_at(state.step):
-                if (split, state.step) not in state.logits:
-                    _flush(job, state)
-                    evaluate(job, state, split)
+            watched = job.budget.watched
+            if watched in job.budget.splits_at(state.step) and (watched, state.step) not in state.logits:
+                _flush(job, state)
+                evaluate(job, state, watched, state.step)
+                keep_if_best(job, state)
             if state.step == job.budget.steps:
+                reported = put_best_back(job, state)
+                for split in job.budget.reported_after:
+                    evaluate(job, state, split, reported)
                 return
             stopping = job.stop()
             if stopping:

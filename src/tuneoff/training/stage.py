@@ -14,7 +14,7 @@ from tuneoff.errors import ModelError
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable, input_embedding
 from tuneoff.models.dropout import lighten_dropout
-from tuneoff.plan import PlannedStage
+from tuneoff.plan import PlannedStage, StageBudget
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
 from tuneoff.techniques.base import Technique
 from tuneoff.training.budget import execution_now
@@ -80,8 +80,9 @@ def run_stage(
             train(job, state, optimizer)
             del optimizer  # its moments are not needed any more, and the whole table is to come back
             release()
-            ready.finish(stage)
-            weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
+            ready.finish(stage, state.best.step if state.best else state.step)
+            if not stage.address.is_trial:  # a trial is there for its numbers
+                weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
         except Divergence as error:
             failure = error.facts
         except SHORTAGES as error:
@@ -106,13 +107,13 @@ class _Ready:
     seconds: Mapping[str, float]
     seconds_alone: Mapping[str, float]
 
-    def finish(self, stage: PlannedStage) -> None:
-        """Make the embedding table whole again, if it was cut down."""
+    def finish(self, stage: PlannedStage, steps_taken: int) -> None:
+        """Make the embedding table whole again, if it was cut down, as it is after so many steps."""
         if self.vocabulary is None:
             return
         assert stage.budget is not None
         steps, how = stage.budget.steps, stage.optimization
-        self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps))
+        self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps_taken))
 
 
 def _prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
@@ -197,7 +198,14 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
         inputs=ready.inputs,
         labels={name: values for name, values in labels.items() if values is not None},
         optimization=stage.optimization,
-        budget=Budget(budget.steps, budget.batch_size, budget.eval_every, budget.eval_on),
+        budget=Budget(
+            budget.steps,
+            budget.batch_size,
+            budget.eval_every,
+            budget.eval_on,
+            budget.chosen_by,
+            ("test",) if budget.opens_test else (),
+        ),
         seed_order=_seeds(stage)["order"],
         seed_dropout=_seeds(stage)["dropout"],
         accelerator=place.accelerator,
@@ -223,7 +231,7 @@ def _record(
         key=stage.key,
         key_parts=stage.key_parts,
         settings={**stage.spec.settings.keyed_values(), **asdict(stage.optimization)},
-        budget=asdict(stage.budget),
+        budget=stage.budget.as_json(),
         parameters=ready.parameters,
         seconds={**no_time, **ready.seconds, **state.seconds},
         seconds_alone={**no_time, **ready.seconds_alone, **state.seconds},
@@ -239,7 +247,23 @@ def _record(
         },
         started=started.isoformat(timespec="seconds"),
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        chosen=_chosen(stage.budget, state),
+        test_opened=state.test_opened,
     )
+
+
+def _chosen(budget: StageBudget, state: TrainingState) -> dict[str, Any] | None:
+    """Return which evaluation gave the weights that are reported, and how it was found; None if they are the last."""
+    if state.best is None:
+        return None
+    best = state.best
+    return {
+        "split": budget.eval_on,
+        "by": budget.chosen_by,
+        "step": best.step,
+        "accuracy": best.accuracy,
+        "loss": best.loss,
+    }
 
 
 def _predictions(place: Workplace, state: TrainingState) -> "pd.DataFrame | None":

@@ -25,11 +25,22 @@ class Interrupted(Exception):
 
 
 @dataclass
+class Best:
+    """The best evaluation of the watched split so far, and the trained weights that gave it, on the CPU."""
+
+    step: int
+    accuracy: float
+    loss: float
+    weights: "dict[str, Tensor]"
+
+
+@dataclass
 class TrainingState:
     """Position, history, predictions, seconds and tokens of a stage being trained.
 
     `step` counts optimizer steps done. `logits` has those of each evaluation by (split, step). `seconds` and `tokens`
-    add up over interrupted attempts. `pending` are steps whose numbers are still on the device.
+    add up over interrupted attempts. `best` is kept where the reported weights are chosen; `test_opened` is the time
+    (UTC) of test's first evaluation. `pending` are steps whose numbers are still on the device.
     """
 
     step: int = 0
@@ -37,6 +48,8 @@ class TrainingState:
     logits: dict[tuple[str, int], NDArray[np.float32]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
     tokens: dict[str, int] = field(default_factory=lambda: {"trained": 0, "computed": 0, "evaluated": 0})
+    best: Best | None = None
+    test_opened: str | None = None
     pending: "list[tuple[dict[str, Any], Tensor, Tensor, Tensor]]" = field(default_factory=list)
 
     @property
