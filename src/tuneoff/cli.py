@@ -81,11 +81,12 @@ def plan(
     limit: LimitOption = None,
     changes: SetOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    time: Annotated[bool, typer.Option("--time/--no-time", help="Train a few layers to tell the time.")] = True,
 ) -> None:
-    """Show what a study would compute: stages, what is shared or done, parameters, tokens, memory, disk.
+    """Show what a study would compute: stages, what is shared or done, parameters, tokens, time, memory, disk.
 
     Needs no weights: a model's config.json is enough. What cannot be known without data or a tokenizer that are not
-    there is shown as unknown.
+    there is shown as unknown. To tell the time, a few layers of the model's shape are trained for some seconds.
     """
     from tuneoff.reading import read_study
 
@@ -94,7 +95,7 @@ def plan(
         read = read_study(study, settings=changes or [], overrides=options)
         from tuneoff.commands.plan import plan_command
 
-        plan_command(read, out or Path("runs") / read.study.name, as_json=json)
+        plan_command(read, out or Path("runs") / read.study.name, as_json=json, timed=time)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.compaction import compactable, input_embedding
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.plan import PlannedStage
 from tuneoff.training.build import count_parameters, make_technique, sketch, trains_head_alone
@@ -14,7 +15,7 @@ FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
 BYTES = 4  # of a number in fp32
 ADAM_NUMBERS = 3  # gradient and two moments, beside the weight itself
 WITHOUT_MODEL = 386 << 20  # bytes of a process that has imported torch, transformers and peft, as measured
-OF_A_TOKEN = 1278  # bytes that a fast tokenizer takes for each token it knows: 305 MiB for XLM-R's 250,002
+HEAP = 1.6  # bytes of the C library's heap for a byte of activations, after many steps of ever other sizes, as measured
 HIDDEN_KEPT = 16  # numbers of hidden size that a transformer layer keeps a token for its backward pass
 INNER_KEPT = 3  # and of the inner size of its feed-forward part
 
@@ -38,17 +39,35 @@ class Work:
 
 
 @dataclass(frozen=True)
+class EmbeddingTable:
+    """The table that tokens are looked up in: its rows, their width, and whether a stage trains it.
+
+    `by_rows` says that only the rows in use have to be there (see `models.compaction`).
+    """
+
+    rows: int
+    width: int
+    trained: bool
+    by_rows: bool
+
+    def spared(self, used: int) -> int:
+        """Return how many numbers need not be there where `used` of the rows are."""
+        return max(0, self.rows - used) * self.width if self.by_rows else 0
+
+
+@dataclass(frozen=True)
 class Cost:
-    """What a stage takes: parameters (trained, total, perhaps total_peft), bytes of memory (peak) and of disk.
+    """What a stage takes: parameters (trained, total, perhaps total_peft), bytes of memory and of disk.
 
     Of the memory, `fixed` is for weights, gradients and moments, `per_token` for each token computed at once.
-    `layers_once` of the `depth` layers are computed once, and `cached` bytes a token are kept of that on disk. With
-    `head_alone` all are, and a vector a text is kept.
+    `copies` are the numbers kept beside each trained one. `layers_once` of the `depth` layers are computed once, and
+    `cached` bytes a token are kept of that on disk. With `head_alone` all are, and a vector a text is kept.
     """
 
     parameters: Mapping[str, int]
     head_alone: bool
-    memory: int
+    table: EmbeddingTable | None
+    copies: int
     disk: int
     fixed: int
     per_token: int
@@ -58,13 +77,12 @@ class Cost:
 
 
 def estimate_cost(
-    stage: PlannedStage, model: ResolvedModel, n_classes: int, micro_tokens: int, reuse: bool = True
+    stage: PlannedStage, model: ResolvedModel, n_classes: int, reuse: bool = True, compact: bool = True
 ) -> Cost:
     """Return a stage's cost from the model's shapes alone, built on the meta device.
 
-    `reuse` is whether what frozen layers give is computed once.
-
-    Of an embedding table that is cut down to the rows in use (see `models.compaction`) the whole is counted.
+    `reuse` is whether what frozen layers give is computed once, `compact` whether the embedding table is cut down.
+    In `fixed` the whole table is counted.
     """
     technique = make_technique(stage.spec)
     meta = sketch(technique, model, n_classes)
@@ -72,14 +90,35 @@ def estimate_cost(
     layers_once = fixed_layers(technique, meta) if reuse and not alone else 0
     config = _text_config(meta)
     counts = count_parameters(meta)
-    memory = WITHOUT_MODEL + OF_A_TOKEN * (config.vocab_size or 0)
+    module = input_embedding(meta)
+    table = None
+    if module is not None:
+        by_rows = compact and not layers_once and compactable(meta)
+        table = EmbeddingTable(module.num_embeddings, module.embedding_dim, module.weight.requires_grad, by_rows)
     copies = ADAM_NUMBERS + (stage.budget is not None and stage.budget.chosen_by is not None)  # the best weights so far
     fixed = BYTES * (counts["total"] + copies * counts["trained"])
     per_token = 0 if alone else BYTES * _kept_per_token(meta)
-    memory += fixed + micro_tokens * per_token
     cached = BYTES * int(getattr(config, "hidden_size", 0)) if layers_once else 0
     disk = BYTES * counts["trained"]
-    return Cost(counts, alone, memory, disk, fixed, per_token, layers_once, _depth(config), cached)
+    return Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, _depth(config), cached)
+
+
+def peak_memory(cost: Cost, micro_tokens: int, used_rows: int, kept: float | None = None) -> int:
+    """Return the bytes that a stage's process takes on a CPU at its peak, the interpreter and its libraries included.
+
+    `used_rows` of the embedding table occur in the task; `kept` are the bytes a token that a backward pass needs, as
+    measured, in place of the estimate from the model's shape.
+
+    The weights are mapped from their file and all read at the start. While a stage trains, what is spared of the table
+    is given back; at its end the whole table is there again, and the moments are not.
+    """
+    total, trained = cost.parameters["total"], cost.parameters["trained"]
+    loading = WITHOUT_MODEL + BYTES * total
+    spared = cost.table.spared(used_rows) if cost.table else 0
+    moved = trained - (spared if cost.table and cost.table.trained else 0)
+    activations = HEAP * micro_tokens * (cost.per_token if kept is None else kept)
+    training = WITHOUT_MODEL + BYTES * (total - spared + cost.copies * moved) + round(activations)
+    return max(loading, training)
 
 
 def _kept_per_token(meta: TextClassifier) -> int:

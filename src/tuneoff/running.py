@@ -161,8 +161,7 @@ def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
         place = prepared.places[stage.address.place]
         kind = (stage.address.model, stage.address.chain)
         if kind not in costs:
-            size = len(place.data.classes), protocol.micro_tokens or MICRO_TOKENS
-            costs[kind] = estimate_cost(stage, place.model, *size, protocol.reuse_activations)
+            costs[kind] = estimate_cost(stage, place.model, len(place.data.classes), protocol.reuse_activations)
         cost = costs[kind]
         lengths = {split: mean_length(tokens) for split, tokens in place.tokens().items()}
         rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}

@@ -54,7 +54,7 @@ def test_where_it_is_left_to_us_it_comes_from_the_estimate(staged, monkeypatch):
     monkeypatch.setattr(module, "free_bytes", lambda device, limit: 20_000_000)
     stage, place = staged("full")
     place.automatic_budget = True
-    cost = estimate_cost(stage, place.model, 2, 1)
+    cost = estimate_cost(stage, place.model, 2)
     chosen = execution_now(stage, place)
     assert chosen.micro_tokens == int((SHARE_OF_FREE * 20_000_000 - cost.fixed) // cost.per_token) > MICRO_TOKENS
     assert chosen.threads == place.execution.threads and place.execution.micro_tokens == MICRO_TOKENS

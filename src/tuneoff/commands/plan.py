@@ -1,46 +1,62 @@
 """`tuneoff plan`: what a study would compute, as far as it can be known from what is there."""
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
+import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from tuneoff.commands.plan_tables import lines, tables
 from tuneoff.errors import DataError
-from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
+from tuneoff.estimate import Cost, estimate_cost, estimate_work, peak_memory
+from tuneoff.forecast import Seconds, Texts, longest, stage_seconds, study_seconds, tokens_that_fit
 from tuneoff.models.resolve import ResolvedModel, resolve_model
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.plan import Plan, PlannedStage, Question, make_plan
 from tuneoff.reading import ReadStudy
-from tuneoff.report.formats import count, size
 from tuneoff.store import Store
-from tuneoff.study import MICRO_TOKENS
+from tuneoff.study import MICRO_TOKENS, Protocol
 from tuneoff.tasks import known_labels, load_study_task, task_name
 from tuneoff.tasks.data_set import TaskData
-from tuneoff.training.device import choose_device, choose_precision
+from tuneoff.training.device import choose_device, choose_precision, usable_threads
+from tuneoff.training.job import Execution
+from tuneoff.training.memory import keep_freed_memory
+from tuneoff.training.pilot import Circumstances, Pace, measure_pace
 
-UNKNOWN = "unknown"
+CARD = 16 << 30  # bytes of the GPU that most people without a large one have
+
+Kind = tuple[str, str]  # a model and a chain
+Announce = Callable[[str], None]
 
 
-def plan_command(read: ReadStudy, out: Path, *, as_json: bool) -> None:
-    """Print the plan of a study; needs a model's config.json, and uses data and tokenizer if they are there."""
-    described = describe_plan(read, out)
+def plan_command(read: ReadStudy, out: Path, *, as_json: bool, timed: bool) -> None:
+    """Print the plan of a study; needs a model's config.json, and uses data and tokenizer if they are there.
+
+    With `timed`, a few layers of each model are trained for some seconds, to tell how long the study will take.
+    """
+    told = Console(stderr=True, highlight=False)
+    described = describe_plan(read, out, timed=timed, announce=lambda what: told.print(f"{what} ...", markup=False))
     if as_json:
         print(json.dumps(described, indent=2, ensure_ascii=False))
         return
     console = Console(highlight=False)
-    for table in _tables(described):
+    for table in tables(described):
         console.print(table)
-    for line in [*_reasons(described), *described["notes"]]:
+    for line in [*lines(described), *described["notes"]]:
         console.print(line, markup=False)
 
 
-def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
-    """Return a study's plan as JSON values; what cannot be known is None, and `notes` says why."""
+def describe_plan(
+    read: ReadStudy, out: Path, *, timed: bool = False, announce: Announce = lambda _: None
+) -> dict[str, Any]:
+    """Return a study's plan as JSON values; what cannot be known is None, and `notes` says why.
+
+    Times are None unless it is `timed`.
+    """
     study, notes = read.study, []
     device = choose_device(study.protocol)
     precision = choose_precision(study.protocol, device)
@@ -67,7 +83,10 @@ def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
     costs = _costs(plan, models, len(classes) if classes else None)
     if not classes:
         notes.append("the classes are unknown without the data, so parameters are not counted")
-    stages = [_stage(stage, costs.get(_kind(stage)), texts[stage.address.model], data) for stage in plan.stages]
+    how = Circumstances(_execution(study.protocol), device, precision)
+    paces = _paces(plan, models, texts, len(classes), how, announce) if timed and classes else {}
+    known = {kind: _Known(costs.get(kind), paces.get(kind), texts[kind[0]]) for kind in map(_kind, plan.stages)}
+    stages = [_stage(stage, known[_kind(stage)], how, data) for stage in plan.stages]
     return {
         "study": study.name,
         "out": out.as_posix(),
@@ -75,64 +94,136 @@ def describe_plan(read: ReadStudy, out: Path) -> dict[str, Any]:
         "precision": precision,
         "stages": stages,
         "techniques": [_technique(one.name, plan, costs) for one in plan.techniques],
+        "seconds_to_run": _seconds_to_run(plan, known),
+        "card_bytes": CARD,
         "disk_bytes": _disk(plan, costs),
         "cache_bytes": _cache(stages),
         "notes": notes,
     }
 
 
-def _kind(stage: PlannedStage) -> tuple[str, str]:
+def _kind(stage: PlannedStage) -> Kind:
     return stage.address.model, stage.address.chain
 
 
-def _costs(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: int | None) -> dict[tuple[str, str], Cost]:
+def _execution(protocol: Protocol) -> Execution:
+    return Execution(
+        protocol.micro_tokens or MICRO_TOKENS,
+        protocol.threads or usable_threads(),
+        protocol.compact_vocabulary,
+        protocol.reuse_activations,
+        protocol.pack_texts,
+        protocol.light_dropout,
+    )
+
+
+def _costs(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: int | None) -> dict[Kind, Cost]:
     if n_classes is None:
         return {}
     protocol = plan.study.protocol
-    micro_tokens = protocol.micro_tokens or MICRO_TOKENS
-    found: dict[tuple[str, str], Cost] = {}
-    for stage in plan.stages:
-        if _kind(stage) not in found:
-            found[_kind(stage)] = estimate_cost(
-                stage, models[stage.address.model], n_classes, micro_tokens, protocol.reuse_activations
-            )
+    switches = protocol.reuse_activations, protocol.compact_vocabulary
+    first = {_kind(stage): stage for stage in reversed(plan.stages)}
+    return {kind: estimate_cost(stage, models[kind[0]], n_classes, *switches) for kind, stage in first.items()}
+
+
+def _paces(
+    plan: Plan,
+    models: Mapping[str, ResolvedModel],
+    texts: Mapping[str, Texts | None],
+    n_classes: int,
+    how: Circumstances,
+    announce: Announce,
+) -> dict[Kind, Pace]:
+    """Return the pace of each stage that would be computed; those that train alike are measured once."""
+    keep_freed_memory()  # as a run does
+    measured: dict[Any, Pace] = {}
+    found: dict[Kind, Pace] = {}
+    for stage in plan.to_run:
+        model, read = stage.address.model, texts[stage.address.model]
+        if read is None or _kind(stage) in found:
+            continue
+        settings = {**stage.spec.settings.keyed_values(), "learning_rate": None}
+        alike = (model, stage.spec.technique, json.dumps(settings, sort_keys=True, default=str))
+        if alike not in measured:
+            announce(f"timing {stage.spec.technique} on a few layers of {model}")
+            lengths = read.usual_batch(plan.study.protocol.batch_size)
+            measured[alike] = measure_pace(stage, models[model], n_classes, lengths, how)
+        found[_kind(stage)] = measured[alike]
     return found
 
 
 @dataclass(frozen=True)
-class _Texts:
-    """A task's texts as a model reads them: rows and their mean length in tokens, by split."""
+class _Known:
+    """What is known of a stage's cost; None is not known."""
 
-    rows: Mapping[str, int]
-    lengths: Mapping[str, float]
+    cost: Cost | None
+    pace: Pace | None
+    texts: Texts | None
 
-    def work(self, cost: Cost, batch_size: int) -> Work:
-        return estimate_work(cost.head_alone, self.lengths, self.rows, batch_size, cost.layers_once / cost.depth)
+    def seconds(self, stage: PlannedStage) -> Seconds | None:
+        if self.cost is None or self.pace is None or self.texts is None or stage.budget is None:
+            return None
+        return stage_seconds(stage.budget, self.cost, self.pace, self.texts)
 
-    def tokens(self) -> int:
-        return round(sum(self.rows[split] * self.lengths[split] for split in self.rows))
+    @property
+    def kept(self) -> float | None:
+        """Bytes that a token needs between the passes, as measured."""
+        if self.cost is None or self.pace is None or self.cost.head_alone:
+            return None
+        return self.pace.kept.of(self.cost.depth - self.cost.layers_once)
+
+    def token_passes(self, stage: PlannedStage) -> int | None:
+        if self.cost is None or self.texts is None or stage.budget is None:
+            return None
+        below = self.cost.layers_once / self.cost.depth
+        rows, means, size = self.texts.rows, self.texts.means, stage.budget.batch_size
+        return round(estimate_work(self.cost.head_alone, means, rows, size, below).total(stage))
+
+    def memory(self, micro_tokens: int) -> int | None:
+        """The peak on a CPU; without the texts as if every row of the embedding table were in use."""
+        if self.cost is None:
+            return None
+        rows = self.cost.table.rows if self.cost.table else 0
+        return peak_memory(self.cost, micro_tokens, self.texts.used if self.texts else rows, self.kept)
+
+    def fits(self) -> int | None:
+        """How many tokens at once the usual card takes; 0 where it does not take the longest text."""
+        if self.cost is None or self.texts is None:
+            return None
+        return tokens_that_fit(self.cost, self.kept, CARD, longest(self.texts.lengths)) or 0
 
 
-def _texts(model: ResolvedModel, data: TaskData | None, notes: list[str]) -> _Texts | None:
+def _seconds_to_run(plan: Plan, known: Mapping[Kind, _Known]) -> float | None:
+    found = []
+    for stage in plan.to_run:
+        one = known[_kind(stage)]
+        seconds = one.seconds(stage)
+        if seconds is None or one.cost is None:
+            return None
+        found.append((stage, one.cost, seconds))
+    models = {stage.address.model: known[_kind(stage)].texts for stage in plan.to_run}
+    reading = sum(texts.seconds for texts in models.values() if texts)
+    return round(reading + study_seconds(found), 3)
+
+
+def _texts(model: ResolvedModel, data: TaskData | None, notes: list[str]) -> Texts | None:
     """Return a model's reading of the task; None, with a note, if it cannot be known."""
     if data is None:
         return None
     if model.tokenizer_fingerprint is None:
         notes.append(f"{model.name}: tokens are unknown, its tokenizer is not here")
         return None
+    begun = time.perf_counter()
     tokenizer = load_tokenizer(model)
     labelled = {name: split for name, split in data.splits.items() if split.labels is not None}
     ids = {name: tokenize(model, tokenizer, split.texts).ids for name, split in labelled.items()}
-    lengths = {name: sum(map(len, rows)) / len(rows) for name, rows in ids.items()}
-    rows = {name: len(found) for name, found in ids.items()}
-    return _Texts(rows, lengths)
+    lengths = {name: np.array([len(row) for row in rows], dtype=np.int64) for name, rows in ids.items()}
+    used = len(np.unique(np.concatenate([row for rows in ids.values() for row in rows])))
+    return Texts(lengths, used, time.perf_counter() - begun)
 
 
-def _stage(stage: PlannedStage, cost: Cost | None, texts: _Texts | None, data: TaskData | None) -> dict[str, Any]:
-    budget = stage.budget.as_json() if stage.budget else None
-    tokens = None
-    if texts and cost and stage.budget:
-        tokens = round(texts.work(cost, stage.budget.batch_size).total(stage))
+def _stage(stage: PlannedStage, known: _Known, how: Circumstances, data: TaskData | None) -> dict[str, Any]:
+    cost, texts, seconds = known.cost, known.texts, known.seconds(stage)
     return {
         "model": stage.address.model,
         "task": stage.address.task,
@@ -143,14 +234,16 @@ def _stage(stage: PlannedStage, cost: Cost | None, texts: _Texts | None, data: T
         "needed_by": list(stage.needed_by),
         "state": stage.reason.state,
         "reason": stage.reason.detail or None,
-        "budget": budget,
+        "budget": stage.budget.as_json() if stage.budget else None,
         "train_rows": len(data.splits["train"]) if data else None,
         "optimization": asdict(stage.optimization),
         "settings": stage.spec.settings.keyed_values(),
-        "token_passes": tokens,
+        "token_passes": known.token_passes(stage),
         "fixed_layers": cost.layers_once if cost else None,
-        "peak_memory_bytes": cost.memory if cost else None,
-        "cache_bytes": cost.cached * texts.tokens() if cost and texts else None,
+        "seconds": seconds.as_json() if seconds else None,
+        "peak_memory_bytes": known.memory(how.execution.micro_tokens),
+        "card_tokens": known.fits(),
+        "cache_bytes": cost.cached * texts.tokens if cost and texts else None,
         "key": stage.key,
     }
 
@@ -175,69 +268,3 @@ def _cache(stages: list[dict[str, Any]]) -> int | None:
     """Return the bytes that frozen layers' activations take, once for all stages that begin at the same layer."""
     kept = {(stage["model"], stage["fixed_layers"]): stage["cache_bytes"] for stage in stages}
     return None if None in kept.values() else sum(kept.values())
-
-
-def _tables(plan: Mapping[str, Any]) -> list[Table]:
-    several = len({stage["model"] for stage in plan["stages"]}) > 1
-    names = ("technique", "model") if several else ("technique",)
-    techniques = _table(f"{plan['study']}: parameters", names, ("trained", "total", "as peft counts"))
-    for one in plan["techniques"]:
-        for model, counts in one["parameters"].items():
-            counts = counts or {}
-            numbers = [_known(count, counts.get(part)) for part in ("trained", "total")]
-            peft = f"{counts['total_peft']:,}" if "total_peft" in counts else ""
-            techniques.add_row(*((one["name"], model) if several else (one["name"],)), *numbers, peft)
-    stages = _table("stages", ("stage", "state"), ("seeds", "steps", "serves", "token passes", "memory"))
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for stage in plan["stages"]:
-        groups.setdefault((stage["model"], stage["chain"]), []).append(stage)
-    for (model, chain), group in groups.items():
-        first = group[0]
-        steps = str(first["budget"]["steps"]) if first["budget"] else UNKNOWN
-        passes, memory = _known(count, first["token_passes"]), _known(size, first["peak_memory_bytes"])
-        served = len(first["needed_by"])
-        stages.add_row(
-            f"{model}: {chain}" if several else chain,
-            _states(group),
-            str(len(group)),
-            steps,
-            str(served),
-            passes,
-            memory,
-        )
-    cached = f", frozen activations {size(plan['cache_bytes'])} of the cache" if plan["cache_bytes"] else ""
-    stages.caption = (
-        f"On {plan['device']} in {plan['precision']}; kept weights take {_known(size, plan['disk_bytes'])} of disk"
-        f"{cached}. "
-        "Each stage is computed once a seed; serves: how many techniques use it. Token passes: tokens through the "
-        "model, a training step's counted three times. Memory: estimated peak."
-    )
-    return [techniques, stages]
-
-
-def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold", caption_justify="left")
-    for column in (*texts, *numbers):
-        table.add_column(column, justify="left" if column in texts else "right", no_wrap=column == texts[0])
-    return table
-
-
-def _known(form: Any, value: Any) -> str:
-    return UNKNOWN if value is None else str(form(value))
-
-
-def _states(group: list[dict[str, Any]]) -> str:
-    """Return how many seeds of a stage are in which state."""
-    counts: dict[str, int] = {}
-    for stage in group:
-        counts[stage["state"]] = counts.get(stage["state"], 0) + 1
-    return ", ".join(f"{number} {state}" if len(group) > 1 else state for state, number in counts.items())
-
-
-def _reasons(plan: Mapping[str, Any]) -> list[str]:
-    """Return why stages would run again, each reason once with the stages that it holds for."""
-    found: dict[str, dict[str, None]] = {}
-    for stage in plan["stages"]:
-        if stage["reason"]:
-            found.setdefault(f"{stage['state']}: {stage['reason']}", {})[stage["chain"]] = None
-    return [f"{', '.join(chains)} - {reason}" for reason, chains in found.items()]

@@ -16,6 +16,7 @@ from tuneoff.models.resolve import ResolvedModel
 from tuneoff.study import Pooling
 
 HEAD_STD = 0.02
+PROBE_LENGTHS = (5, 9)  # of texts without a tokenizer: a shorter and a longer one, as `Reading.probes`
 
 
 class TextClassifier(nn.Module):
@@ -135,12 +136,34 @@ class TextClassifier(nn.Module):
 
 def build_meta(resolved: ResolvedModel, n_classes: int) -> TextClassifier:
     """Return the classifier on the meta device, made from the config alone: shapes and names, no weights."""
+    return _build(resolved, n_classes, "meta").eval().requires_grad_(False)
+
+
+def build_random(resolved: ResolvedModel, n_classes: int, device: torch.device) -> TextClassifier:
+    """Return the classifier with random numbers, made from the config alone: for what it costs, not what it says.
+
+    It is packable as the real one would be. The global random state is left alone.
+    """
+    classifier = _build(resolved, n_classes, "cpu")
+    if classifier.head is None:
+        _prepare_native(classifier)
+    else:
+        classifier.head.to_empty(device="cpu")
+        init_head(classifier, 0)
+    classifier.eval().requires_grad_(False).to(device)
+    vocabulary = int(resolved.config.get_text_config().vocab_size)
+    probes = [np.arange(length, dtype=np.int32) % vocabulary for length in PROBE_LENGTHS]
+    _try_packing(classifier, [*probes, _long_probe(resolved, probes[1])])
+    return classifier
+
+
+def _build(resolved: ResolvedModel, n_classes: int, device: str) -> TextClassifier:
     auto, extra = backbones.auto_class(resolved)
     config = backbones.own_config(resolved, [str(number) for number in range(n_classes)])
-    with torch.device("meta"), backbones.quiet(), backbones.random_state_kept():
+    with torch.device(device), backbones.quiet(), backbones.random_state_kept():
         model = auto.from_config(config, dtype=torch.float32, trust_remote_code=resolved.trust_remote_code, **extra)
         head = _linear(config, n_classes) if resolved.head == "linear" else None
-    return TextClassifier(model, head, pooling=resolved.pooling).eval().requires_grad_(False)
+    return TextClassifier(model, head, pooling=resolved.pooling)
 
 
 def load_classifier(

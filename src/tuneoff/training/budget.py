@@ -17,7 +17,7 @@ def execution_now(stage: PlannedStage, place: Workplace) -> Execution:
     """Return how a stage that starts now is computed: as the study says, its budget chosen if that is left to us."""
     if not place.automatic_budget:
         return place.execution
-    cost = estimate_cost(stage, place.model, len(place.data.classes), 1)
+    cost = estimate_cost(stage, place.model, len(place.data.classes))
     if cost.head_alone:
         return place.execution
     longest = max(len(ids) for tokens in place.tokens().values() for ids in tokens.ids)

@@ -53,13 +53,13 @@ def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
             if job.technique.gradient_free:
                 _fit(job, state)
             else:
-                _step(job, state, optimizer)
+                take_step(job, state, optimizer)
             state.seconds["training"] += time.perf_counter() - begun
             if job.device.type == "cpu" or len(state.pending) >= FLUSH_EVERY:
                 _flush(job, state)
 
 
-def _step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
+def take_step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
     """Take one optimizer step on one random batch."""
     rate = learning_rate_at(job.optimization, state.step, job.budget.steps)
     rows = batch_rows(len(job.labels["train"]), job.budget.batch_size, job.seed_order, state.step)

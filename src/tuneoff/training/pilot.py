@@ -1,0 +1,223 @@
+"""What a stage costs on this machine, by real steps on a few layers of the model's shape with random numbers."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuneoff.models.classifier import TextClassifier, build_random
+from tuneoff.models.dropout import lighten_dropout
+from tuneoff.models.resolve import ResolvedModel
+from tuneoff.models.shrink import depth_of, shrink
+from tuneoff.models.text import Tokens
+from tuneoff.planned import PlannedStage
+from tuneoff.techniques.base import Technique
+from tuneoff.techniques.composition import StageSpec
+from tuneoff.training.build import apply_technique, make_technique, trains_head_alone
+from tuneoff.training.device import Precision, autocast, make_accelerator
+from tuneoff.training.evaluation import predict
+from tuneoff.training.inputs import TokenInputs, VectorInputs
+from tuneoff.training.job import Budget, Execution, Job
+from tuneoff.training.loop import take_step
+from tuneoff.training.state import TrainingState
+
+FEW, MORE = 1, 3  # layers of the two models whose difference is what a layer costs
+ENOUGH = 1.0  # seconds that are spent on a measurement at least, but
+MOST = 5  # times at most
+NUMBERS = 1 << 22  # parameters on which the optimizer alone is timed
+SPLIT = "train"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A cost by token: `rest` and, for each layer, `layer`. Seconds or bytes."""
+
+    rest: float
+    layer: float
+
+    def of(self, layers: float) -> float:
+        """Return the cost of a token in a model of so many layers."""
+        return self.rest + self.layer * layers
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a technique costs on this machine: seconds by token, bytes kept for the backward pass by token.
+
+    `step` is forward and backward pass and the optimizer, of whose embedding table only the first `shrink.TOKENS` rows;
+    `evaluation` a forward pass; `number` the optimizer's seconds for one trained number. `on_vectors` are the seconds
+    of a step of those techniques that train on vectors computed once, and 0 for others.
+    """
+
+    step: Line
+    evaluation: Line
+    kept: Line
+    number: float
+    on_vectors: float
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How a stage would be computed."""
+
+    execution: Execution
+    device: torch.device
+    precision: Precision
+
+
+def measure_pace(
+    stage: PlannedStage, model: ResolvedModel, n_classes: int, lengths: Sequence[int], how: Circumstances
+) -> Pace:
+    """Return a technique's pace, timed on one batch of random tokens with these lengths.
+
+    Weights and data do not matter for it and need not be here. Raises what building such a model raises.
+    """
+    torch.set_num_threads(how.execution.threads)
+    depth = depth_of(model)
+    sizes = (FEW, MORE) if depth >= MORE else (1, depth)
+    found = [_costs(stage, shrink(model, size), n_classes, lengths, how, size) for size in dict.fromkeys(sizes)]
+    step, evaluation, kept = (
+        _line(sizes, [getattr(one, name) for one in found]) for name in ("step", "evaluation", "kept")
+    )
+    return Pace(step, evaluation, kept, _seconds_a_number(how.device), found[0].on_vectors)
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """The same for a model of some size: seconds a token, bytes a token, seconds a step."""
+
+    step: float
+    evaluation: float
+    kept: float
+    on_vectors: float
+
+
+def _line(sizes: tuple[int, int], costs: Sequence[float]) -> Line:
+    if len(costs) == 1:
+        return Line(0.0, costs[0] / sizes[0])
+    layer = max(0.0, (costs[1] - costs[0]) / (sizes[1] - sizes[0]))
+    return Line(max(0.0, costs[0] - sizes[0] * layer), layer)
+
+
+def _costs(
+    stage: PlannedStage,
+    model: ResolvedModel,
+    n_classes: int,
+    lengths: Sequence[int],
+    how: Circumstances,
+    layers: int,
+) -> _Costs:
+    technique = make_technique(_in_layers(stage.spec, layers))
+    job = _job(stage, technique, build_random(model, n_classes, how.device), lengths, how)
+    tokens = sum(lengths)
+    state = TrainingState()
+    with torch.random.fork_rng(devices=[how.device] if how.device.type == "cuda" else []):
+        evaluation = _seconds(lambda: predict(job, state, SPLIT), how.device)
+        if technique.gradient_free:
+            return _Costs(0.0, evaluation / tokens, 0.0, 0.0)
+        optimizer = technique.optimizer(job.trained, stage.optimization)
+        if how.execution.reuse_activations and trains_head_alone(job.classifier):
+            job = replace(job, inputs=_vectors(job))
+            return _Costs(0.0, evaluation / tokens, 0.0, _seconds(lambda: take_step(job, state, optimizer), how.device))
+        step = _seconds(lambda: take_step(job, state, optimizer), how.device)
+        return _Costs(step / tokens, evaluation / tokens, _kept_by_token(job), 0.0)
+
+
+def _vectors(job: Job) -> VectorInputs:
+    assert job.classifier.head is not None
+    size = len(job.labels[SPLIT]), job.classifier.head.in_features
+    return VectorInputs({SPLIT: torch.zeros(size, device=job.device)})
+
+
+def _in_layers(spec: StageSpec, layers: int) -> StageSpec:
+    """Return a stage that trains all of so few layers, where it trains a number of them."""
+    if getattr(spec.settings, "layers", None) is None:
+        return spec
+    return StageSpec(
+        spec.chain, spec.technique, spec.settings.model_copy(update={"layers": layers}), spec.parent, spec.index
+    )
+
+
+def _job(
+    stage: PlannedStage, technique: Technique, classifier: TextClassifier, lengths: Sequence[int], how: Circumstances
+) -> Job:
+    numbers = np.random.default_rng(0)
+    vocabulary = int(_config(classifier).vocab_size)
+    ids = [numbers.integers(vocabulary, size=length).astype(np.int32) for length in lengths]
+    inputs = TokenInputs(
+        {SPLIT: Tokens(ids, 0)},
+        how.execution.micro_tokens,
+        how.device,
+        packed=how.execution.packs(classifier),
+        as_one=classifier.depends_on_batch,
+    )
+    trained = apply_technique(technique, classifier, 0, inputs.batches(classifier, SPLIT))
+    if how.execution.light_dropout:
+        lighten_dropout(classifier)
+    return Job(
+        technique=technique,
+        classifier=classifier,
+        trained=trained,
+        inputs=inputs,
+        labels={SPLIT: np.zeros(len(lengths), dtype=np.int64)},
+        optimization=stage.optimization,
+        budget=Budget(1 << 30, len(lengths), 1 << 30, SPLIT, reported=()),
+        seed_order=0,
+        seed_dropout=0,
+        accelerator=make_accelerator(how.device),
+        execution=how.execution,
+        autocast=autocast(how.device, how.precision),
+    )
+
+
+def _config(classifier: TextClassifier) -> Any:
+    backbone: Any = classifier.backbone
+    return backbone.config.get_text_config()
+
+
+def _kept_by_token(job: Job) -> float:
+    """Return the bytes that the largest micro-batch keeps for its backward pass, by token; weights do not count."""
+    rows = np.arange(len(job.labels[SPLIT]), dtype=np.int64)
+    part = max((rows[one] for one in job.inputs.parts(SPLIT, rows)), key=lambda one: job.inputs.tokens(SPLIT, one)[1])
+    weights = {value.untyped_storage().data_ptr() for value in job.classifier.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    job.technique.train_mode(job.classifier)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value), job.autocast():
+        logits = job.inputs.logits(job.classifier, SPLIT, part)
+        total = sum(kept.values())
+    del logits
+    return total / job.inputs.tokens(SPLIT, part)[1]
+
+
+def _seconds_a_number(device: torch.device) -> float:
+    """Return what AdamW takes for one number, weight, gradient and moments being too many for the caches."""
+    value = torch.nn.Parameter(torch.zeros(NUMBERS, device=device))
+    value.grad = torch.ones_like(value)
+    optimizer = torch.optim.AdamW([value], fused=True)
+    return _seconds(optimizer.step, device) / NUMBERS
+
+
+def _seconds(call: Callable[[], Any], device: torch.device) -> float:
+    """Return the median time of a call, after one that is not counted."""
+    times: list[float] = []
+    for _ in range(MOST + 1):
+        begun = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - begun)
+        if len(times) > 1 and sum(times[1:]) >= ENOUGH:
+            break
+    return statistics.median(times[1:])
