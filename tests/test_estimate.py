@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tuneoff.estimate import estimate_cost, estimate_work
+from tuneoff.estimate import HEAP, WITHOUT_MODEL, estimate_cost, estimate_work, peak_memory
 from tuneoff.models.classifier import load_classifier
 from tuneoff.plan import Question, StageBudget, make_plan
 from tuneoff.reading import study_from_mapping
@@ -32,7 +32,7 @@ def planned(resolve, model_folder):
 def test_parameters_are_those_of_the_model_as_it_will_be_trained(planned, family):
     model, stages = planned(names(), family)
     for stage in stages:
-        cost = estimate_cost(stage, model, 3, 1500)
+        cost = estimate_cost(stage, model, 3)
         classifier = load_classifier(model, ["a", "b", "c"], device="cpu")
         trained = apply_technique(make_technique(stage.spec), classifier, 0)
         assert cost.parameters == count_parameters(classifier)
@@ -41,15 +41,31 @@ def test_parameters_are_those_of_the_model_as_it_will_be_trained(planned, family
         assert cost.head_alone == (trained.keys() == {"head.weight"})
 
 
-def test_memory_grows_with_what_is_trained_and_with_the_tokens_at_once(planned):
+def test_memory_is_what_is_trained_three_times_more_and_activations(planned):
     model, stages = planned(["full", "lora", "linear-probe"])
-    few, many = ([estimate_cost(stage, model, 2, tokens).memory for stage in stages] for tokens in (100, 1000))
-    full, lora, probe = few
-    assert full > lora > probe > 0
-    assert many[0] - full == many[1] - lora > 0 and many[2] == probe
-    parts = [estimate_cost(stage, model, 2, 100).parameters for stage in stages[:2]]
-    trained, total = (parts[0][name] - parts[1][name] for name in ("trained", "total"))
-    assert full - lora == 4 * total + 4 * 3 * trained  # fp32; a gradient and two moments of what is trained
+    costs = [estimate_cost(stage, model, 2) for stage in stages]
+    full, lora, probe = (peak_memory(cost, 1000, model.config.vocab_size, kept=1e6) for cost in costs)
+    trained, total = ([cost.parameters[name] for cost in costs] for name in ("trained", "total"))
+    assert full == WITHOUT_MODEL + 4 * (total[0] + 3 * trained[0]) + HEAP * 1000 * 1e6
+    assert lora == WITHOUT_MODEL + 4 * (total[1] + 3 * trained[1]) + HEAP * 1000 * 1e6
+    assert probe >= WITHOUT_MODEL + 4 * total[2]
+    assert peak_memory(costs[0], 1000, model.config.vocab_size) < full  # by shape: this model keeps far less
+
+
+def test_of_the_embedding_table_only_the_rows_in_use_count_while_it_trains(planned):
+    model, (full, lora, top) = planned(["full", "lora", {"name": "top", "use": "top-layers", "layers": 1}])
+    costs = [estimate_cost(stage, model, 2) for stage in (full, lora, top)]
+    spared = (model.config.vocab_size - 10) * model.config.hidden_size
+    many, few = ([peak_memory(cost, 1000, used, kept=1e6) for cost in costs] for used in (model.config.vocab_size, 10))
+    assert [more - less for more, less in zip(many, few, strict=True)] == [4 * 4 * spared, 4 * spared, 0]
+    whole = estimate_cost(full, model, 2, compact=False)
+    assert peak_memory(whole, 1000, 10, kept=1e6) == many[0]
+
+
+def test_loading_takes_the_whole_model_however_little_is_trained(planned):
+    model, (probe,) = planned(["linear-probe"])
+    cost = estimate_cost(probe, model, 2)
+    assert peak_memory(cost, 1, 1) >= WITHOUT_MODEL + 4 * cost.parameters["total"]
 
 
 @pytest.mark.parametrize("eval_on", ["dev", "test"])
@@ -87,9 +103,9 @@ def test_layers_computed_once_are_passed_before_the_first_step_and_not_again():
 def test_what_is_computed_once_is_below_the_lowest_trained_layer(planned):
     techniques = [{"name": "top", "use": "top-layers", "layers": 1}, "top-layers", "lora", "linear-probe"]
     model, stages = planned(techniques)
-    costs = [estimate_cost(stage, model, 2, 100) for stage in stages]
+    costs = [estimate_cost(stage, model, 2) for stage in stages]
     assert [(cost.layers_once, cost.depth, cost.cached) for cost in costs] == [(1, 2, 4 * 32), *[(0, 2, 0)] * 3]
-    plain = [estimate_cost(stage, model, 2, 100, reuse=False) for stage in stages]
+    plain = [estimate_cost(stage, model, 2, reuse=False) for stage in stages]
     assert not any(cost.layers_once or cost.head_alone for cost in plain)
 
 
@@ -98,5 +114,5 @@ def test_nothing_is_drawn_from_the_random_numbers(planned):
     torch.manual_seed(3)
     before = torch.get_rng_state()
     for stage in stages:
-        estimate_cost(stage, model, 2, 1500)
+        estimate_cost(stage, model, 2)
     assert torch.equal(before, torch.get_rng_state())

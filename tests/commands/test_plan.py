@@ -171,7 +171,7 @@ def test_what_the_cache_will_hold_is_told_once_for_all_that_begin_at_the_same_la
     assert [stage["fixed_layers"] for stage in described["stages"]] == [1, 1, 0, 0] * 2
     assert [stage["cache_bytes"] for stage in described["stages"]] == [size, size, 0, 0] * 2
     assert described["cache_bytes"] == size
-    plan_command(read, tmp_path / "out", as_json=False)
+    plan_command(read, tmp_path / "out", as_json=False, timed=False)
     assert "frozen activations" in capsys.readouterr().out
     plain = describe_plan(study([top, "linear-probe"], reuse_activations=False), tmp_path / "out")
     assert plain["cache_bytes"] == 0 and plain["stages"][1]["token_passes"] > 2 * described["stages"][3]["token_passes"]
@@ -179,11 +179,32 @@ def test_what_the_cache_will_hold_is_told_once_for_all_that_begin_at_the_same_la
 
 def test_tables_and_json_tell_the_same(study, tmp_path, capsys):
     read = study(["linear-probe", "linear-probe+lora"])
-    plan_command(read, tmp_path / "out", as_json=True)
+    plan_command(read, tmp_path / "out", as_json=True, timed=False)
     described = json.loads(capsys.readouterr().out)
-    plan_command(read, tmp_path / "out", as_json=False)
+    plan_command(read, tmp_path / "out", as_json=False, timed=False)
     shown = capsys.readouterr().out
     for one in described["techniques"]:
         assert one["name"] in shown and f"{one['parameters']['tiny-bert']['trained']:,}" in shown
     for stage in described["stages"]:
         assert f"{stage['token_passes']:,}" in shown and stage["state"] in shown
+
+
+def test_a_timed_plan_tells_the_time_of_each_stage_and_of_all(study, tmp_path, capsys):
+    read = study(["full", "linear-probe", "linear-probe+lora"])
+    plan_command(read, tmp_path / "out", as_json=True, timed=True)
+    described = json.loads(capsys.readouterr().out)
+    seconds = [stage["seconds"] for stage in described["stages"]]
+    assert all(one["total"] > 0 for one in seconds)
+    full, probe, lora = seconds
+    assert full["training"] > 0 and full["before"] == 0 and probe["before"] > 0 and lora["evaluation"] > 0
+    assert described["seconds_to_run"] >= sum(one["total"] for one in seconds)  # and reading the texts
+    plan_command(read, tmp_path / "out", as_json=False, timed=True)
+    shown = capsys.readouterr()
+    assert "In all about" in shown.out and "A GPU of 16 GB takes" in shown.out
+    assert shown.err.count("timing") == 3
+
+
+def test_what_is_done_takes_no_time_any_more(study, listener, tmp_path):
+    compute_study(study(steps=1, eval_every=1), tmp_path / "out", listener())
+    described = describe_plan(study(steps=1, eval_every=1), tmp_path / "out", timed=True)
+    assert described["seconds_to_run"] < 0.5  # the tokenizer's

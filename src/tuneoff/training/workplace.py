@@ -20,6 +20,7 @@ from tuneoff.models.activation_cache import (
     cached_hidden,
 )
 from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.compaction import CompactVocabulary, compactable
 from tuneoff.models.mapped_file import Put, Shape
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, reading, tokenize
@@ -138,6 +139,8 @@ class Workplace:
         loaded = time.perf_counter()
         packed = self.execution.packs(classifier)
         inputs = TokenInputs(self.tokens(), self.execution.micro_tokens, device, packed=packed)
+        if self.execution.compact_vocabulary and compactable(classifier):
+            CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])
         started = time.perf_counter()
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
