@@ -44,7 +44,7 @@ def test_parameters_are_those_of_the_model_as_it_will_be_trained(planned, family
 def test_memory_is_what_is_trained_three_times_more_and_activations(planned):
     model, stages = planned(["full", "lora", "linear-probe"])
     costs = [estimate_cost(stage, model, 2) for stage in stages]
-    full, lora, probe = (peak_memory(cost, 1000, model.config.vocab_size, kept=1e6) for cost in costs)
+    full, lora, probe = (peak_memory(cost, 1000, model.config.vocab_size, made=1e6) for cost in costs)
     trained, total = ([cost.parameters[name] for cost in costs] for name in ("trained", "total"))
     assert full == WITHOUT_MODEL + 4 * (total[0] + 3 * trained[0]) + HEAP * 1000 * 1e6
     assert lora == WITHOUT_MODEL + 4 * (total[1] + 3 * trained[1]) + HEAP * 1000 * 1e6
@@ -56,10 +56,10 @@ def test_of_the_embedding_table_only_the_rows_in_use_count_while_it_trains(plann
     model, (full, lora, top) = planned(["full", "lora", {"name": "top", "use": "top-layers", "layers": 1}])
     costs = [estimate_cost(stage, model, 2) for stage in (full, lora, top)]
     spared = (model.config.vocab_size - 10) * model.config.hidden_size
-    many, few = ([peak_memory(cost, 1000, used, kept=1e6) for cost in costs] for used in (model.config.vocab_size, 10))
+    many, few = ([peak_memory(cost, 1000, used, made=1e6) for cost in costs] for used in (model.config.vocab_size, 10))
     assert [more - less for more, less in zip(many, few, strict=True)] == [4 * 4 * spared, 4 * spared, 0]
     whole = estimate_cost(full, model, 2, compact=False)
-    assert peak_memory(whole, 1000, 10, kept=1e6) == many[0]
+    assert peak_memory(whole, 1000, 10, made=1e6) == many[0]
 
 
 def test_loading_takes_the_whole_model_however_little_is_trained(planned):

@@ -11,7 +11,14 @@ from tuneoff.training.job import Budget
 from tuneoff.training.pilot import Line, Pace
 
 TEXTS = Texts({"train": np.array([10, 20, 30, 40, 50]), "dev": np.array([8, 8]), "test": np.array([7] * 4)}, 6000, 1.0)
-PACE = Pace(step=Line(0.1, 0.01), evaluation=Line(0.02, 0.003), kept=Line(50, 100), number=1e-6, on_vectors=0.5)
+PACE = Pace(
+    step=Line(0.1, 0.01),
+    evaluation=Line(0.02, 0.003),
+    kept=Line(50, 100),
+    made=Line(60, 110),
+    number=1e-6,
+    on_vectors=0.5,
+)
 TABLE = EmbeddingTable(rows=10_000, width=8, trained=True, by_rows=True)
 COST = Cost(
     {"total": 1000, "trained": 900}, False, TABLE, 3, 0, fixed=14_800, per_token=500, layers_once=0, depth=12, cached=0

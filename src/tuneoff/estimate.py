@@ -103,11 +103,11 @@ def estimate_cost(
     return Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, _depth(config), cached)
 
 
-def peak_memory(cost: Cost, micro_tokens: int, used_rows: int, kept: float | None = None) -> int:
+def peak_memory(cost: Cost, micro_tokens: int, used_rows: int, made: float | None = None) -> int:
     """Return the bytes that a stage's process takes on a CPU at its peak, the interpreter and its libraries included.
 
-    `used_rows` of the embedding table occur in the task; `kept` are the bytes a token that a backward pass needs, as
-    measured, in place of the estimate from the model's shape.
+    `used_rows` of the embedding table occur in the task; `made` are the bytes a token that a backward pass would
+    need if everything were trained, as measured, in place of the estimate from the model's shape.
 
     The weights are mapped from their file and all read at the start. While a stage trains, what is spared of the table
     is given back; at its end the whole table is there again, and the moments are not.
@@ -116,7 +116,7 @@ def peak_memory(cost: Cost, micro_tokens: int, used_rows: int, kept: float | Non
     loading = WITHOUT_MODEL + BYTES * total
     spared = cost.table.spared(used_rows) if cost.table else 0
     moved = trained - (spared if cost.table and cost.table.trained else 0)
-    activations = HEAP * micro_tokens * (cost.per_token if kept is None else kept)
+    activations = HEAP * micro_tokens * (cost.per_token if made is None or cost.head_alone else made)
     training = WITHOUT_MODEL + BYTES * (total - spared + cost.copies * moved) + round(activations)
     return max(loading, training)
 

@@ -44,6 +44,14 @@ def test_bytes_kept_by_few_layers_foretell_those_of_the_whole_model(planned, fam
     assert pace.kept.of(5) == pytest.approx(pilot._kept_by_token(whole), rel=0.02)
 
 
+def test_what_is_made_is_what_full_keeps(planned):
+    full, model = planned("full")
+    lora, _ = planned("lora")
+    (every, some) = (measure_pace(stage, model, 2, LENGTHS, HOW) for stage in (full, lora))
+    assert every.made == every.kept
+    assert some.made.layer > some.kept.layer and some.made.layer >= every.kept.layer  # the adapters' own besides
+
+
 def test_of_a_number_of_layers_that_are_trained_a_layer_costs_what_it_costs_in_full(planned):
     stage, model = planned({"name": "top", "use": "top-layers", "layers": 4})
     full, _ = planned("full")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
@@ -25,7 +25,7 @@ from tuneoff.tasks.data_set import TaskData
 from tuneoff.training.device import choose_device, choose_precision, usable_threads
 from tuneoff.training.job import Execution
 from tuneoff.training.memory import keep_freed_memory
-from tuneoff.training.pilot import Circumstances, Pace, measure_pace
+from tuneoff.training.pilot import Circumstances, Line, Pace, measure_pace
 
 CARD = 16 << 30  # bytes of the GPU that most people without a large one have
 
@@ -165,12 +165,12 @@ class _Known:
             return None
         return stage_seconds(stage.budget, self.cost, self.pace, self.texts)
 
-    @property
-    def kept(self) -> float | None:
-        """Bytes that a token needs between the passes, as measured."""
+    def _measured(self, what: Literal["kept", "made"]) -> float | None:
+        """Bytes of a token between the passes."""
         if self.cost is None or self.pace is None or self.cost.head_alone:
             return None
-        return self.pace.kept.of(self.cost.depth - self.cost.layers_once)
+        line: Line = getattr(self.pace, what)
+        return line.of(self.cost.depth - self.cost.layers_once)
 
     def token_passes(self, stage: PlannedStage) -> int | None:
         if self.cost is None or self.texts is None or stage.budget is None:
@@ -184,13 +184,13 @@ class _Known:
         if self.cost is None:
             return None
         rows = self.cost.table.rows if self.cost.table else 0
-        return peak_memory(self.cost, micro_tokens, self.texts.used if self.texts else rows, self.kept)
+        return peak_memory(self.cost, micro_tokens, self.texts.used if self.texts else rows, self._measured("made"))
 
     def fits(self) -> int | None:
         """How many tokens at once the usual card takes; 0 where it does not take the longest text."""
         if self.cost is None or self.texts is None:
             return None
-        return tokens_that_fit(self.cost, self.kept, CARD, longest(self.texts.lengths)) or 0
+        return tokens_that_fit(self.cost, self._measured("kept"), CARD, longest(self.texts.lengths)) or 0
 
 
 def _seconds_to_run(plan: Plan, known: Mapping[Kind, _Known]) -> float | None:

@@ -47,16 +47,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Pace:
-    """What a technique costs on this machine: seconds by token, bytes kept for the backward pass by token.
+    """What a technique costs on this machine: seconds by token, bytes by token.
 
     `step` is forward and backward pass and the optimizer, of whose embedding table only the first `shrink.TOKENS` rows;
     `evaluation` a forward pass; `number` the optimizer's seconds for one trained number. `on_vectors` are the seconds
     of a step of those techniques that train on vectors computed once, and 0 for others.
+
+    `kept` is what a backward pass needs; `made` what it would need if everything were trained. On a CPU the latter
+    tells the memory: what is made and not kept leaves holes that smaller tensors are put into, so that it is had anew.
     """
 
     step: Line
     evaluation: Line
     kept: Line
+    made: Line
     number: float
     on_vectors: float
 
@@ -81,10 +85,9 @@ def measure_pace(
     depth = depth_of(model)
     sizes = (FEW, MORE) if depth >= MORE else (1, depth)
     found = [_costs(stage, shrink(model, size), n_classes, lengths, how, size) for size in dict.fromkeys(sizes)]
-    step, evaluation, kept = (
-        _line(sizes, [getattr(one, name) for one in found]) for name in ("step", "evaluation", "kept")
-    )
-    return Pace(step, evaluation, kept, _seconds_a_number(how.device), found[0].on_vectors)
+    parts = ("step", "evaluation", "kept", "made")
+    lines = {name: _line(sizes, [getattr(one, name) for one in found]) for name in parts}
+    return Pace(**lines, number=_seconds_a_number(how.device), on_vectors=found[0].on_vectors)
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,9 @@ class _Costs:
 
     step: float
     evaluation: float
-    kept: float
-    on_vectors: float
+    kept: float = 0.0
+    made: float = 0.0
+    on_vectors: float = 0.0
 
 
 def _line(sizes: tuple[int, int], costs: Sequence[float]) -> Line:
@@ -119,13 +123,16 @@ def _costs(
     with torch.random.fork_rng(devices=[how.device] if how.device.type == "cuda" else []):
         evaluation = _seconds(lambda: predict(job, state, SPLIT), how.device)
         if technique.gradient_free:
-            return _Costs(0.0, evaluation / tokens, 0.0, 0.0)
+            return _Costs(0.0, evaluation / tokens)
         optimizer = technique.optimizer(job.trained, stage.optimization)
         if how.execution.reuse_activations and trains_head_alone(job.classifier):
             job = replace(job, inputs=_vectors(job))
-            return _Costs(0.0, evaluation / tokens, 0.0, _seconds(lambda: take_step(job, state, optimizer), how.device))
+            on_vectors = _seconds(lambda: take_step(job, state, optimizer), how.device)
+            return _Costs(0.0, evaluation / tokens, on_vectors=on_vectors)
         step = _seconds(lambda: take_step(job, state, optimizer), how.device)
-        return _Costs(step / tokens, evaluation / tokens, _kept_by_token(job), 0.0)
+        kept = _kept_by_token(job)
+        job.classifier.requires_grad_(True)
+        return _Costs(step / tokens, evaluation / tokens, kept, _kept_by_token(job))
 
 
 def _vectors(job: Job) -> VectorInputs:
