@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tuneoff.errors import TuneoffError
+from tuneoff.heap import restart_with_calm_heap
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
 
@@ -206,4 +207,6 @@ def _leave(message: str, status: int) -> NoReturn:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; `arguments` are sys.argv's if left out."""
+    if arguments is None and sys.argv[1:2] == ["run"]:
+        restart_with_calm_heap()
     return app(sys.argv[1:] if arguments is None else arguments)
