@@ -2,12 +2,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tuneoff.estimate import Cost, EmbeddingTable
-from tuneoff.forecast import Seconds, Texts, evaluations, longest, stage_seconds, study_seconds, tokens_that_fit
+from tuneoff.forecast import (
+    Seconds,
+    Texts,
+    evaluations,
+    largest_part,
+    longest,
+    stage_seconds,
+    study_seconds,
+    tokens_that_fit,
+)
 from tuneoff.models.shrink import TOKENS
+from tuneoff.models.text import Tokens
 from tuneoff.planned import StageBudget
+from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.job import Budget
+from tuneoff.training.order import batch_rows
 from tuneoff.training.pilot import Line, Pace
 
 TEXTS = Texts({"train": np.array([10, 20, 30, 40, 50]), "dev": np.array([8, 8]), "test": np.array([7] * 4)}, 6000, 1.0)
@@ -95,3 +108,17 @@ def test_a_card_takes_what_is_left_beside_the_weights():
 def test_the_usual_batch_is_trains_quantiles():
     assert TEXTS.usual_batch(5) == [14, 22, 30, 38, 46]
     assert sum(TEXTS.usual_batch(100)) == 150
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_largest_part_is_the_largest_that_the_loop_cuts(packed):
+    numbers = np.random.default_rng(0)
+    texts = Texts({"train": numbers.integers(3, 60, size=50)}, 0, 0.0)
+    budget = StageBudget(steps=4, batch_size=8, eval_every=4, eval_on="test")
+    tokens = {"train": Tokens([np.zeros(length, dtype=np.int32) for length in texts.lengths["train"]], 0)}
+    inputs = TokenInputs(tokens, 100, torch.device("cpu"), packed=packed)
+    made = []
+    for step in range(4):
+        rows = batch_rows(50, 8, 7, step)
+        made += [inputs.tokens("train", rows[part])[1] for part in inputs.parts("train", rows)]
+    assert largest_part(texts, budget, 100, 7, packed=packed) == max(made) <= 100

@@ -15,7 +15,7 @@ FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
 BYTES = 4  # of a number in fp32
 ADAM_NUMBERS = 3  # gradient and two moments, beside the weight itself
 WITHOUT_MODEL = 386 << 20  # bytes of a process that has imported torch, transformers and peft, as measured
-HEAP = 1.6  # bytes of the C library's heap for a byte of activations, after many steps of ever other sizes, as measured
+HEAP = 1.15  # bytes of the C library's heap for a byte of activations, as measured
 HIDDEN_KEPT = 16  # numbers of hidden size that a transformer layer keeps a token for its backward pass
 INNER_KEPT = 3  # and of the inner size of its feed-forward part
 
@@ -103,11 +103,12 @@ def estimate_cost(
     return Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, _depth(config), cached)
 
 
-def peak_memory(cost: Cost, micro_tokens: int, used_rows: int, made: float | None = None) -> int:
+def peak_memory(cost: Cost, tokens: int, used_rows: int, made: float | None = None) -> int:
     """Return the bytes that a stage's process takes on a CPU at its peak, the interpreter and its libraries included.
 
-    `used_rows` of the embedding table occur in the task; `made` are the bytes a token that a backward pass would
-    need if everything were trained, as measured, in place of the estimate from the model's shape.
+    `tokens` are those of the largest micro-batch, `used_rows` of the embedding table occur in the task, and `made` are
+    the bytes a token that a backward pass would need if everything were trained, as measured, in place of the estimate
+    from the model's shape.
 
     The weights are mapped from their file and all read at the start. While a stage trains, what is spared of the table
     is given back; at its end the whole table is there again, and the moments are not.
@@ -116,7 +117,7 @@ def peak_memory(cost: Cost, micro_tokens: int, used_rows: int, made: float | Non
     loading = WITHOUT_MODEL + BYTES * total
     spared = cost.table.spared(used_rows) if cost.table else 0
     moved = trained - (spared if cost.table and cost.table.trained else 0)
-    activations = HEAP * micro_tokens * (cost.per_token if made is None or cost.head_alone else made)
+    activations = HEAP * tokens * (cost.per_token if made is None or cost.head_alone else made)
     training = WITHOUT_MODEL + BYTES * (total - spared + cost.copies * moved) + round(activations)
     return max(loading, training)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tuneoff.estimate import Cost
 from tuneoff.models.shrink import TOKENS
 from tuneoff.planned import PlannedStage, StageBudget
-from tuneoff.training.order import steps_per_epoch
+from tuneoff.training.order import batch_rows, micro_batches, packed_batches, steps_per_epoch
 from tuneoff.training.pilot import Pace
 
 
@@ -126,6 +126,19 @@ def tokens_that_fit(cost: Cost, kept: float | None, card: int, longest: int) -> 
     room = SHARE_OF_FREE * card - cost.fixed
     tokens = int(min(room / per_token if per_token else MOST_TOKENS, MOST_TOKENS)) if room > 0 else 0
     return tokens if tokens >= longest else None
+
+
+def largest_part(texts: Texts, budget: StageBudget, micro_tokens: int, order_seed: int, *, packed: bool) -> int:
+    """Return the tokens, padding included, of the largest micro-batch that a stage computes in its steps."""
+    lengths, found = texts.lengths["train"], 0
+    for step in range(min(budget.steps, steps_per_epoch(len(lengths), budget.batch_size))):
+        batch = lengths[batch_rows(len(lengths), budget.batch_size, order_seed, step)]
+        if packed:
+            sizes = [batch[part].sum() for part in packed_batches(batch, micro_tokens)]
+        else:
+            sizes = [batch[part].max() * len(part) for part in micro_batches(batch, micro_tokens)]
+        found = max(found, *map(int, sizes))
+    return found
 
 
 def longest(lengths: Mapping[str, Sequence[int] | NDArray[np.int64]]) -> int:

@@ -13,7 +13,7 @@ from rich.console import Console
 from tuneoff.commands.plan_tables import lines, tables
 from tuneoff.errors import DataError
 from tuneoff.estimate import Cost, estimate_cost, estimate_work, peak_memory
-from tuneoff.forecast import Seconds, Texts, longest, stage_seconds, study_seconds, tokens_that_fit
+from tuneoff.forecast import Seconds, Texts, largest_part, longest, stage_seconds, study_seconds, tokens_that_fit
 from tuneoff.models.resolve import ResolvedModel, resolve_model
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.plan import Plan, PlannedStage, Question, make_plan
@@ -179,12 +179,17 @@ class _Known:
         rows, means, size = self.texts.rows, self.texts.means, stage.budget.batch_size
         return round(estimate_work(self.cost.head_alone, means, rows, size, below).total(stage))
 
-    def memory(self, micro_tokens: int) -> int | None:
-        """The peak on a CPU; without the texts as if every row of the embedding table were in use."""
+    def memory(self, stage: PlannedStage, how: Circumstances) -> int | None:
+        """The peak on a CPU; without the texts as if the token budget and every row of the table were used."""
         if self.cost is None:
             return None
-        rows = self.cost.table.rows if self.cost.table else 0
-        return peak_memory(self.cost, micro_tokens, self.texts.used if self.texts else rows, self._measured("made"))
+        tokens, rows = how.execution.micro_tokens, self.cost.table.rows if self.cost.table else 0
+        if self.texts is not None and stage.budget is not None:
+            rows = self.texts.used
+            seed = stage.key_parts["seeds"]["order"] if stage.key_parts else stage.address.seed
+            packed = how.execution.pack_texts and how.device.type == "cpu"
+            tokens = largest_part(self.texts, stage.budget, tokens, seed, packed=packed)
+        return peak_memory(self.cost, tokens, rows, self._measured("made"))
 
     def fits(self) -> int | None:
         """How many tokens at once the usual card takes; 0 where it does not take the longest text."""
@@ -241,7 +246,7 @@ def _stage(stage: PlannedStage, known: _Known, how: Circumstances, data: TaskDat
         "token_passes": known.token_passes(stage),
         "fixed_layers": cost.layers_once if cost else None,
         "seconds": seconds.as_json() if seconds else None,
-        "peak_memory_bytes": known.memory(how.execution.micro_tokens),
+        "peak_memory_bytes": known.memory(stage, how),
         "card_tokens": known.fits(),
         "cache_bytes": cost.cached * texts.tokens if cost and texts else None,
         "key": stage.key,
