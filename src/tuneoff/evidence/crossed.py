@@ -1,0 +1,139 @@
+"""Means over seeds and examples at once: how far such a mean may be off, when both were drawn and cross each other."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+_NODES = 48
+_STEPS = 30
+# Standard errors that no confidence level in use reaches.
+_FAR = 100
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """The two-way analysis of variance of values (..., seeds, examples), one observation a cell.
+
+    A value is its mean plus an effect of the seed (variance s), one of the example (e) and a rest (r). The mean squares
+    expect r + examples * s (`of_seeds`), r + seeds * e (`of_examples`) and r (`rest`); the mean has the variance
+    s / seeds + e / examples + r / (seeds * examples). With one seed there are no seeds to compare: `of_seeds` and
+    `rest` are then 0, and `of_examples` is the variance between the examples. Searle, Casella & McCulloch (1992),
+    Variance Components, chapter 4.
+    """
+
+    seeds: int
+    examples: int
+    mean: Floats
+    square: Floats
+    of_seeds: Floats
+    of_examples: Floats
+    rest: Floats
+
+    @property
+    def cells(self) -> int:
+        """How many values a mean is over."""
+        return self.seeds * self.examples
+
+    @property
+    def variance(self) -> Floats:
+        """The estimated variance of the mean, never below what the examples alone or the seeds alone give."""
+        joint = self.of_seeds + self.of_examples - self.rest
+        return np.maximum(joint, np.maximum(self.of_seeds, self.of_examples)) / self.cells
+
+    @property
+    def seed_variance(self) -> Floats:
+        """The variance between seeds of the mean over all examples there could be; 0 where noise explains it all."""
+        return np.maximum(self.of_seeds - self.rest, 0.0) / self.examples
+
+    @property
+    def example_variance(self) -> Floats:
+        """The variance between examples of the mean over all seeds there could be; with one seed, all variance."""
+        return np.maximum(self.of_examples - self.rest, 0.0) / self.seeds
+
+    @property
+    def effective_examples(self) -> Floats:
+        """How many independent values hold as much as these: between `examples` and `cells`, by the examples' part."""
+        scale = self.square - self.mean**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.where(self.of_examples > 0, scale * self.cells / self.of_examples, self.examples)
+        return np.clip(found, self.examples, self.cells)
+
+
+def crossed(values: ArrayLike) -> Crossed:
+    """Return the analysis of values (..., seeds, examples); at least one seed and two examples, or ValueError."""
+    cells = np.asarray(values, dtype=np.float64)
+    seeds, examples = cells.shape[-2:]
+    if seeds < 1 or examples < 2:
+        raise ValueError(f"at least one seed and two examples are needed, not {seeds} and {examples}")
+    mean, square = cells.mean((-2, -1)), np.square(cells).mean((-2, -1))
+    by_example = seeds * np.square(cells.mean(-2) - mean[..., None]).sum(-1)
+    by_seed = examples * np.square(cells.mean(-1) - mean[..., None]).sum(-1)
+    none = np.zeros_like(mean)
+    if seeds == 1:
+        return Crossed(1, examples, mean, square, none, by_example / (examples - 1), none)
+    rest = np.maximum(seeds * examples * (square - mean**2) - by_example - by_seed, 0.0)
+    return Crossed(
+        *(seeds, examples, mean, square),
+        *(by_seed / (seeds - 1), by_example / (examples - 1), rest / ((seeds - 1) * (examples - 1))),
+    )
+
+
+def tail(distance: ArrayLike, parts: Crossed, extra: ArrayLike = 0.0) -> Floats:
+    """Return the two-sided p-value of a mean that lies `distance` (...,) away from what is supposed.
+
+    With one seed it is the normal tail. With several it is the generalised p-value of Tsui & Weerahandi (1989, Journal
+    of the American Statistical Association 84, 602-607): the tail is averaged over the variances between seeds that
+    the measured one leaves possible (seeds - 1 degrees of freedom), which a plug-in or Satterthwaite's degrees of
+    freedom forget; the examples' part counts with its examples - 1. `extra` is added to the mean's variance.
+    """
+    from scipy.special import ndtr, stdtr
+
+    away = np.abs(np.asarray(distance, dtype=np.float64))[..., None]
+    variance, weights = _possible_variances(parts)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = away / np.sqrt(variance + np.asarray(extra, dtype=np.float64)[..., None])
+    ratio = np.where(away == 0, 0.0, ratio)
+    tails = 2 * ndtr(-ratio) if parts.seeds == 1 else 2 * stdtr(parts.examples - 1, -ratio)
+    return np.asarray(np.clip((tails * weights).sum(-1), 0.0, 1.0))
+
+
+def half_width(level: float, parts: Crossed, extra: ArrayLike = 0.0) -> Floats:
+    """Return the distance (...,) whose p-value is 1 - level: half of the confidence interval that `tail` belongs to."""
+    variance = _possible_variances(parts)[0] + np.asarray(extra, dtype=np.float64)[..., None]
+    low, high = np.sqrt(variance.min(-1)) / _FAR, np.sqrt(variance.max(-1)) * _FAR
+    found = 2 * np.sqrt(np.median(variance, axis=-1))
+    for step in range(_STEPS):
+        beyond = tail(found, parts, extra)
+        low, high = np.where(beyond > 1 - level, found, low), np.where(beyond > 1 - level, high, found)
+        # The logarithm of a tail is nearly a parabola through its top; where that leads astray, the middle is taken.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            nearer = found * np.sqrt(np.log(1 - level) / np.log(beyond))
+        inside = (nearer > low) & (nearer < high) & (step % 3 < 2)
+        found = np.where(inside, nearer, np.sqrt(low * high))
+    return np.asarray(np.sqrt(low * high))
+
+
+def _possible_variances(parts: Crossed) -> tuple[Floats, Floats]:
+    """Return the variances of the mean (..., k) that are possible, and their weights (k,).
+
+    Below, they are held at half of the examples' part: draws of a small variance between seeds would go under zero.
+    """
+    if parts.seeds == 1:
+        return parts.of_examples[..., None] / parts.cells, np.ones(1)
+    quantiles, weights = _chi_square_nodes(parts.seeds - 1)
+    joint = parts.of_seeds[..., None] * quantiles + (parts.of_examples - parts.rest)[..., None]
+    return np.maximum(joint, parts.of_examples[..., None] / 2) / parts.cells, weights
+
+
+@lru_cache(maxsize=64)
+def _chi_square_nodes(degrees: int) -> tuple[Floats, Floats]:
+    """Return degrees / chi-square at the nodes of a quadrature over its probability, dense where it is small."""
+    from scipy.stats import chi2
+
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    places = (nodes + 1) / 2
+    return degrees / chi2.ppf(places**3, degrees), weights / 2 * 3 * places**2
