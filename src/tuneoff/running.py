@@ -9,6 +9,7 @@ import torch
 
 from tuneoff.environment import describe_environment
 from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
+from tuneoff.evidence.task_files import keep_task_files
 from tuneoff.executors.local import Observer, Place, run_plan
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
@@ -125,6 +126,7 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
         environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
         store.create(resolved_yaml(_with_model_names(prepared)), environment)
         describe(prepared, store)
+        keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
         if plan.tuning:
             plan = _choose_settings(plan, prepared, store, listener).without_waiting()
         run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))

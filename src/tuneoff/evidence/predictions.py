@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuneoff.errors import StoreError
 from tuneoff.evidence.metrics import Labels, Logits
@@ -49,3 +50,13 @@ def last_evaluation(path: Path, split: str, expected_step: int | None) -> Evalua
         raise StoreError(f"{path}: rows with different numbers of logits; delete its folder and run the study again")
     values = logits.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(table.num_rows, -1)
     return Evaluation(int(last), table["label"].to_numpy().astype(np.int64), values)
+
+
+def evaluated_rows(path: Path, split: str, step: int) -> NDArray[np.int64] | None:
+    """Return the numbers of the rows of a split's evaluation, in the order of `last_evaluation`; None if not kept."""
+    import pyarrow.parquet as pq
+
+    if "row" not in pq.read_schema(path).names:
+        return None
+    table = pq.read_table(path, columns=["row"], filters=[("split", "==", split), ("step", "==", step)])
+    return np.asarray(table["row"].to_numpy(), dtype=np.int64)

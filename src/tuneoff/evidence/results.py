@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tuneoff.evidence.chains import trace
+from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.notices import about_tuning, notices
 from tuneoff.evidence.runs import run_rows
 from tuneoff.evidence.summary import technique_rows
+from tuneoff.evidence.task_files import baseline_rows
 from tuneoff.evidence.tuned import tuning_rows
 from tuneoff.files import write_json
 from tuneoff.store import StageAddress, Store, read_json
@@ -53,6 +55,7 @@ def build_results(store: Store) -> dict[str, Any]:
         "models": models,
         "tasks": tasks,
         "tuning": tuning,
+        "details": detail_rows(store, study, runs),
         "runs": runs,
         "techniques": technique_rows(runs, study["techniques"]),
     }
@@ -103,6 +106,7 @@ def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = dict.fromkeys(TASK_FIELDS)
     if (store.root / "stages" / model / name / "task.json").is_file():
         known |= store.task(model, name)
+    known["baselines"] = baseline_rows(store, name, known["fingerprint"])
     return known | {"model": model, "name": name, "notes": known["notes"] or []}
 
 

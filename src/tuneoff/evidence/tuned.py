@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from tuneoff.choosing import ChooseBy, merit
+from tuneoff.evidence.budget_curve import expected_curve
 from tuneoff.evidence.chains import Run
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.tuning import Outcome, choose_trial, edges, outcome_of
@@ -55,7 +59,17 @@ def _row(
         "trials": trials,
         "chosen": chosen,
         "at_edge": at_edge,
+        "expected": _expected(outcomes, asked["choose_by"]),
     }
+
+
+def _expected(outcomes: Sequence[Outcome | None], by: ChooseBy) -> list[float]:
+    """Return the expected dev accuracy of the best of 1, 2, ... trials, from those that ended well."""
+    done = [outcome for outcome in outcomes if outcome is not None]
+    if not done:
+        return []
+    ranked = np.array([merit(outcome.accuracy, outcome.loss, by) for outcome in done])
+    return expected_curve(ranked, np.array([outcome.accuracy for outcome in done]))
 
 
 def _trial(

@@ -1,0 +1,140 @@
+"""What evidence needs of a task beside its description: test's slice columns and groups, and cheap baselines.
+
+They are of the data alone, so all models share them: they stand in tasks/<task>/ of the run directory. Run directories
+of earlier versions lack them, and are reported without.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuneoff.evidence.baselines import Baseline, BaselineData, text_baselines
+from tuneoff.evidence.slices import seen_in_train, slice_columns
+from tuneoff.files import digest, sha256, write_atomically, write_json
+from tuneoff.store import Store, read_json
+
+if TYPE_CHECKING:
+    from tuneoff.tasks import StudyTask, TaskData
+
+COLUMNS, BASELINES, BASELINE_PREDICTIONS = "test.parquet", "baselines.json", "baselines.parquet"
+SLICE = "slice:"  # before a column's name in the file, so that no name clashes with those of tuneoff
+BASELINES_VERSION = 1
+MOST_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class TestColumns:
+    """What is kept of the test rows: their numbers (n,), their groups (None: no groups), and each slice column."""
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    rows: Sequence[int]
+    groups: Sequence[str] | None
+    slices: Mapping[str, Sequence[str]]
+
+
+def task_folder(store: Store, task: str) -> Path:
+    """Return the folder of what is known of a task's data, there or not."""
+    return store.root / "tasks" / task
+
+
+def keep_task_files(store: Store, name: str, task: "StudyTask", announce: Callable[[str], None]) -> None:
+    """Write test's columns, and the baselines unless they are there for the same data.
+
+    With folds there are no baselines: each fold would need its own, and a study is asked about its techniques.
+    """
+    folded = None not in task.by_fold
+    keep_test_columns(store, name, task.whole, folded=folded)
+    if folded:
+        for left in (BASELINES, BASELINE_PREDICTIONS):
+            (task_folder(store, name) / left).unlink(missing_ok=True)
+    else:
+        keep_baselines(store, name, task.whole, announce)
+
+
+def keep_test_columns(store: Store, name: str, data: "TaskData", *, folded: bool) -> None:
+    """Write the test rows' groups and slice columns, and whether their group (or first text) stands in train.
+
+    The last is left out with folds, where whole groups are held out.
+    """
+    import pandas as pd
+
+    test, train = data.splits["test"], data.splits["train"]
+    columns = dict(test.columns)
+    if not folded and test.groups is not None and train.groups is not None:
+        columns["group in train"] = seen_in_train(test.groups, train.groups)
+    elif not folded:
+        columns[f"{data.text_fields[0]} in train"] = seen_in_train(test.texts[0], train.texts[0])
+    kept: dict[str, Any] = {"row": test.rows}
+    if test.groups is not None:
+        kept["group"] = test.groups
+    kept |= {SLICE + column: columns[column] for column in slice_columns(columns)}
+    frame = pd.DataFrame(kept)
+    write_atomically(task_folder(store, name) / COLUMNS, lambda path: frame.to_parquet(path, index=False))
+
+
+def test_columns(store: Store, name: str) -> TestColumns | None:
+    """Return what is kept of the test rows; None where nothing is."""
+    import pandas as pd
+
+    path = task_folder(store, name) / COLUMNS
+    if not path.is_file():
+        return None
+    frame = pd.read_parquet(path)
+    groups = frame["group"].tolist() if "group" in frame else None
+    slices = {str(key).removeprefix(SLICE): frame[key].tolist() for key in frame if str(key).startswith(SLICE)}
+    return TestColumns(frame["row"].tolist(), groups, slices)
+
+
+def keep_baselines(store: Store, name: str, data: "TaskData", announce: Callable[[str], None]) -> None:
+    """Compute the baselines of a task and write them with their predictions, unless they are there for these data."""
+    train, test = data.splits["train"], data.splits["test"]
+    assert train.labels is not None and test.labels is not None
+    used = min(len(train), MOST_ROWS)
+    groups = None if train.groups is None else train.groups[:used]
+    # Groups decide which rows stay together where C is chosen, and are no part of the fingerprint.
+    key = digest({"version": BASELINES_VERSION, "data": data.fingerprint, "groups": groups, "rows": used})
+    folder = task_folder(store, name)
+    if (folder / BASELINES).is_file() and read_json(folder / BASELINES).get("key") == key:
+        return
+    announce("computing baselines from the words of the texts")
+    texts = [column[:used] for column in train.texts]
+    found = text_baselines(BaselineData(texts, train.labels[:used], test.texts, test.labels, groups))
+    note = None if used == len(train) else f"of the {len(train):,} rows of train the first {used:,} were used"
+    _write_baselines(folder, found, {"key": key, "fingerprint": data.fingerprint, "note": note}, data)
+
+
+def _write_baselines(folder: Path, found: Sequence[Baseline], about: Mapping[str, Any], data: "TaskData") -> None:
+    import pandas as pd
+
+    test = data.splits["test"]
+    predictions = {one.name: one.predictions for one in found if one.predictions is not None}
+    frame = pd.DataFrame({"row": test.rows, "source_id": test.source_ids, "label": test.labels, **predictions})
+    path = folder / BASELINE_PREDICTIONS
+    write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
+    rows = [
+        {
+            "name": one.name,
+            "accuracy": one.accuracy,
+            "examples": len(test),
+            "seconds": one.seconds,
+            "chosen": one.chosen,
+            "reason": one.reason,
+        }
+        for one in found
+    ]
+    write_json(folder / BASELINES, {**about, "baselines": rows, "files": {path.name: sha256(path)}})
+
+
+def baseline_rows(store: Store, name: str, fingerprint: str | None) -> list[dict[str, Any]] | None:
+    """Return the baselines of a task as results.json has them; None where there are none of these data."""
+    path = task_folder(store, name) / BASELINES
+    if not path.is_file():
+        return None
+    kept = read_json(path)
+    if kept["fingerprint"] != fingerprint:
+        return None
+    file = (path.parent / BASELINE_PREDICTIONS).relative_to(store.root).as_posix()
+    source = {"file": file, "sha256": kept["files"][BASELINE_PREDICTIONS]}
+    return [{**row, "note": kept["note"], "source": source} for row in kept["baselines"]]
