@@ -183,6 +183,46 @@ ENGLISH: Mapping[str, str] = {
     "protocol.reported": "Reported metrics are those on test after the last step.",
     "protocol.seeds": "Seeds: {seeds}. With the same seed, techniques get the same order of the examples.",
     "protocol.rates": "Learning rates: {rates}.",
+    # Baselines, details of each technique, slices
+    "html.baselines": "Against cheap baselines",
+    "html.details": "Details of each technique",
+    "html.slices": "By slice",
+    "html.slices.note": "Accuracy on parts of test, as means over seeds, with 95% intervals after Wilson. They cover "
+    "the examples of the slice, not the seeds, and are not corrected for the number of slices: one that stands out may "
+    "do so by chance.",
+    "column.baseline": "baseline",
+    "column.chosen": "chosen on train",
+    "column.collapsed": "collapsed seeds",
+    "column.trend": "loss at the end, nats in 100 steps",
+    "column.ece": "calibration error",
+    "column.scaled_loss": "loss after temperature",
+    "column.scaled_ece": "calibration error after temperature",
+    "column.examples": "examples",
+    "baseline.majority": "commonest class of train",
+    "baseline.tfidf": "words and pairs of words (TF-IDF)",
+    "baseline.tfidf_second": "the same, second text only",
+    "baselines.below": "Not above the best of them ({baseline}, {value}) by their mean accuracy: {techniques}.",
+    "baselines.above": "The mean accuracy of each technique is above the best of them ({baseline}, {value}).",
+    "baselines.second": "Where the second text alone does better than the commonest class, answers can partly be "
+    "guessed without comparing the texts.",
+    "details.collapsed": "{collapsed} of {seeds}",
+    "details.always": "{share} (always {answers})",
+    "details.falling": "still falling",
+    "details.flat": "flat, or cannot be told",
+    "details.rising": "rising",
+    "details.slope": "{verdict}: {slope} ({low} to {high})",
+    "details.untold": "not known: {reason}",
+    "details.collapse.caption": "A collapsed seed answers every example alike.",
+    "details.trend.caption": "The slope of the loss on {split} is that of the last quarter of the evaluations (three "
+    "at least), with its 95% interval; where it still falls, more steps may help.",
+    "details.evaluations.caption": "With one seed the interval knows of this seed's evaluations only.",
+    "details.dev.caption": "The temperature of each seed was fitted on dev; it changes no answer.",
+    "details.crosswise.caption": "The temperature of each fifth of test was fitted on the other four, for want of dev; "
+    "it changes no answer.",
+    "details.uncalibrated": "{technique}: no temperature for {missing} of {seeds} ({reason}).",
+    "slices.title": "By slice: {column}",
+    "slices.title.model": "By slice: {column}, {model}",
+    "slices.accuracy": "{accuracy} ({low} to {high})",
 }
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
