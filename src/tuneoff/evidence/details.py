@@ -14,7 +14,7 @@ from tuneoff.evidence.improving import LossCurve, trend
 from tuneoff.evidence.predictions import Evaluation, evaluated_rows, last_evaluation
 from tuneoff.evidence.slices import accuracy_by_slice
 from tuneoff.evidence.summary import spread
-from tuneoff.evidence.task_files import TestColumns, test_columns
+from tuneoff.evidence.task_files import KeptRows, kept_rows
 from tuneoff.store import PREDICTIONS, StageAddress, Store
 
 Row = Mapping[str, Any]
@@ -42,13 +42,13 @@ def detail_rows(store: Store, study: Row, runs: Sequence[Row]) -> list[dict[str,
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for run in runs:
         groups.setdefault((run["model"], run["task"], run["technique"]), []).append(run)
-    columns = {task: test_columns(store, task) for task in dict.fromkeys(key[1] for key in groups)}
+    columns = {task: kept_rows(store, task) for task in dict.fromkeys(key[1] for key in groups)}
     watched = str(study["protocol"].get("eval_on", "test"))
     return [_detail_row(store, watched, key, group, columns[key[1]]) for key, group in groups.items()]
 
 
 def _detail_row(
-    store: Store, watched: str, key: tuple[str, str, str], runs: Sequence[Row], columns: TestColumns | None
+    store: Store, watched: str, key: tuple[str, str, str], runs: Sequence[Row], columns: KeptRows | None
 ) -> dict[str, Any]:
     measured = [_measured(store, run, watched, columns) for run in runs if run["metrics"]["accuracy"] is not None]
     return {
@@ -62,7 +62,7 @@ def _detail_row(
     }
 
 
-def _measured(store: Store, run: Row, watched: str, columns: TestColumns | None) -> _Measured:
+def _measured(store: Store, run: Row, watched: str, columns: KeptRows | None) -> _Measured:
     path, step = store.folder(_address(run)) / PREDICTIONS, run["step"]
     test = last_evaluation(path, run["split"], step)
     assert test is not None  # the run has metrics, which come from it
@@ -114,7 +114,7 @@ def _curves(store: Store, watched: str, runs: Sequence[Row]) -> list[LossCurve]:
     return curves
 
 
-def _calibration(measured: Sequence[_Measured], columns: TestColumns | None) -> dict[str, Any]:
+def _calibration(measured: Sequence[_Measured], columns: KeptRows | None) -> dict[str, Any]:
     """Fit on dev if all runs have it, so that the runs of a technique are calibrated alike."""
     on_dev = bool(measured) and all(one.dev is not None for one in measured)
     found: list[Calibrated] = []
@@ -133,7 +133,7 @@ def _calibration(measured: Sequence[_Measured], columns: TestColumns | None) -> 
     }
 
 
-def _groups(one: _Measured, columns: TestColumns | None) -> list[str] | None:
+def _groups(one: _Measured, columns: KeptRows | None) -> list[str] | None:
     """Return the groups of a run's test rows; None where there are none, or they are not known for all rows."""
     if columns is None or columns.groups is None or one.rows is None:
         return None
@@ -143,7 +143,7 @@ def _groups(one: _Measured, columns: TestColumns | None) -> list[str] | None:
 
 
 def _slices(
-    runs: Sequence[Row], measured: Sequence[_Measured], columns: TestColumns | None
+    runs: Sequence[Row], measured: Sequence[_Measured], columns: KeptRows | None
 ) -> dict[str, list[dict[str, Any]]]:
     """Return for each slice column the accuracy by its values, over the seeds all of whose folds are measured.
 

@@ -24,10 +24,8 @@ MOST_ROWS = 50_000
 
 
 @dataclass(frozen=True)
-class TestColumns:
+class KeptRows:
     """What is kept of the test rows: their numbers (n,), their groups (None: no groups), and each slice column."""
-
-    __test__ = False  # pytest takes classes of this name for tests
 
     rows: Sequence[int]
     groups: Sequence[str] | None
@@ -74,7 +72,7 @@ def keep_test_columns(store: Store, name: str, data: "TaskData", *, folded: bool
     write_atomically(task_folder(store, name) / COLUMNS, lambda path: frame.to_parquet(path, index=False))
 
 
-def test_columns(store: Store, name: str) -> TestColumns | None:
+def kept_rows(store: Store, name: str) -> KeptRows | None:
     """Return what is kept of the test rows; None where nothing is."""
     import pandas as pd
 
@@ -84,7 +82,7 @@ def test_columns(store: Store, name: str) -> TestColumns | None:
     frame = pd.read_parquet(path)
     groups = frame["group"].tolist() if "group" in frame else None
     slices = {str(key).removeprefix(SLICE): frame[key].tolist() for key in frame if str(key).startswith(SLICE)}
-    return TestColumns(frame["row"].tolist(), groups, slices)
+    return KeptRows(frame["row"].tolist(), groups, slices)
 
 
 def keep_baselines(store: Store, name: str, data: "TaskData", announce: Callable[[str], None]) -> None:
