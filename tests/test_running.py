@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from tuneoff.errors import DataError, ModelError, StoreError, StudyError
-from tuneoff.evidence.results import read_results
+from tuneoff.evidence.results import build_results, read_results
 from tuneoff.models.text import load_tokenizer
 from tuneoff.plan import make_plan
 from tuneoff.reading import read_study, resolved_yaml
@@ -26,11 +26,17 @@ def test_a_run_directory_explains_itself(study, listener, tmp_path):
     quiet, said = listener(), []
     quiet.announce = said.append
     store = run_study(read, tmp_path / "out", quiet)
-    assert said == ["reading the task", f"checking {read.study.models[0].id}", "writing results and report"]
+    assert said == [
+        "reading the task",
+        f"checking {read.study.models[0].id}",
+        "computing baselines from the words of the texts",
+        "writing results and report",
+    ]
     stage = "stages/tiny-bert/train/linear-probe/seed-0/"
     written = files(store.root)
     assert {"study.yaml", "environment.json", "results.json", "report.html"} <= written
     assert {"stages/tiny-bert/model.json", "stages/tiny-bert/train/task.json"} <= written
+    assert {f"tasks/train/{name}" for name in ("test.parquet", "baselines.json", "baselines.parquet")} <= written
     assert {name.removeprefix(stage) for name in written if name.startswith(stage)} == {
         *("stage.json", "history.jsonl", "predictions.parquet", "weights.safetensors", "DONE")
     }
@@ -71,6 +77,21 @@ def test_cut_texts_are_counted(study, listener, tmp_path):
     store = compute_study(study(model={"max_length": 8}, steps=1, eval_every=1), tmp_path / "out", listener())
     tokens = store.task("tiny-bert", "train")["splits"]["train"]["tokens"]
     assert tokens["max"] == 8 and 0 < tokens["cut"] < 41
+
+
+def test_baselines_are_computed_once_for_the_same_data(study, listener, tmp_path):
+    store = compute_study(study(steps=1, eval_every=1), tmp_path / "out", listener())
+    (task,) = build_results(store)["tasks"]
+    rows = [json.loads(line) for line in (tmp_path / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    train = [json.loads(line)["label"] for line in (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    commonest = max(sorted(set(train)), key=train.count)
+    majority = task["baselines"][0]
+    assert majority["name"] == "majority" and majority["examples"] == len(rows)
+    assert majority["accuracy"] == pytest.approx(np.mean([row["label"] == commonest for row in rows]))
+    quiet, said = listener(), []
+    quiet.announce = said.append
+    compute_study(study(steps=1, eval_every=1), tmp_path / "out", quiet)
+    assert not [what for what in said if "baselines" in what]
 
 
 def test_dev_is_cut_out_where_it_is_watched_and_not_else(study, listener):
