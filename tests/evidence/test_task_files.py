@@ -65,9 +65,14 @@ def test_other_groups_are_other_data_to_the_choice_of_the_penalty(store):
     assert len(said) == 2
 
 
-def test_of_a_very_large_train_the_first_rows_are_used_and_it_is_said(store, monkeypatch):
-    monkeypatch.setattr(task_files, "MOST_ROWS", 12)
+@pytest.mark.parametrize("by", ["rows", "characters"])
+def test_of_a_very_large_train_the_first_rows_are_used_and_it_is_said(store, monkeypatch, by):
     data = task()
+    if by == "rows":
+        monkeypatch.setattr(task_files, "MOST_ROWS", 12)
+    else:  # two classes: each character counts twice
+        characters = sum(len(text) for texts in data.splits["train"].texts for text in texts[:12])
+        monkeypatch.setattr(task_files, "MOST_CHARACTERS", 2 * characters + 1)
     seen = []
     real = task_files.text_baselines
     monkeypatch.setattr(task_files, "text_baselines", lambda given: seen.append(given) or real(given))

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 COLUMNS, BASELINES, BASELINE_PREDICTIONS = "test.parquet", "baselines.json", "baselines.parquet"
 SLICE = "slice:"  # before a column's name in the file, so that no name clashes with those of tuneoff
 BASELINES_VERSION = 1
-MOST_ROWS = 50_000
+# The time that words take grows with classes times length of the texts; this much takes about half a minute on a core.
+MOST_ROWS, MOST_CHARACTERS = 50_000, 30_000_000
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def keep_baselines(store: Store, name: str, data: "TaskData", announce: Callable
     """Compute the baselines of a task and write them with their predictions, unless they are there for these data."""
     train, test = data.splits["train"], data.splits["test"]
     assert train.labels is not None and test.labels is not None
-    used = min(len(train), MOST_ROWS)
+    used = _rows_used(train.texts, len(data.classes))
     groups = None if train.groups is None else train.groups[:used]
     # Groups decide which rows stay together where C is chosen, and are no part of the fingerprint.
     key = digest({"version": BASELINES_VERSION, "data": data.fingerprint, "groups": groups, "rows": used})
@@ -101,6 +102,16 @@ def keep_baselines(store: Store, name: str, data: "TaskData", announce: Callable
     found = text_baselines(BaselineData(texts, train.labels[:used], test.texts, test.labels, groups))
     note = None if used == len(train) else f"of the {len(train):,} rows of train the first {used:,} were used"
     _write_baselines(folder, found, {"key": key, "fingerprint": data.fingerprint, "note": note}, data)
+
+
+def _rows_used(texts: Sequence[Sequence[str]], classes: int) -> int:
+    """Return how many of the first rows keep the baselines cheap."""
+    most, read = MOST_CHARACTERS / classes, 0
+    for row, fields in enumerate(zip(*texts, strict=True)):
+        read += sum(map(len, fields))
+        if row == MOST_ROWS or read > most:
+            return max(row, 1)
+    return len(texts[0])
 
 
 def _write_baselines(folder: Path, found: Sequence[Baseline], about: Mapping[str, Any], data: "TaskData") -> None:
