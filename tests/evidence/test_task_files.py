@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tuneoff.errors import StoreError
 from tuneoff.evidence import task_files
 from tuneoff.evidence.task_files import baseline_rows, keep_baselines, keep_task_files, kept_rows
 from tuneoff.files import sha256
@@ -140,3 +141,11 @@ def test_with_folds_there_are_slices_but_no_baselines_nor_train_to_be_seen_in(st
 
 def test_a_run_directory_without_them_has_none(store):
     assert kept_rows(store, "words") is None and baseline_rows(store, "words", "a" * 64) is None
+
+
+def test_a_broken_file_is_named_with_what_to_do(store):
+    path = store.root / "tasks" / "words" / "test.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no parquet")
+    with pytest.raises(StoreError, match=r"test\.parquet: cannot be read .* delete it and run the study again"):
+        kept_rows(store, "words")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuneoff.errors import StoreError
 from tuneoff.evidence.baselines import Baseline, BaselineData, text_baselines
 from tuneoff.evidence.slices import seen_in_train, slice_columns
 from tuneoff.files import digest, sha256, write_atomically, write_json
@@ -74,13 +75,17 @@ def keep_test_columns(store: Store, name: str, data: "TaskData", *, folded: bool
 
 
 def kept_rows(store: Store, name: str) -> KeptRows | None:
-    """Return what is kept of the test rows; None where nothing is."""
+    """Return what is kept of the test rows; None where nothing is. Raises StoreError for an unreadable file."""
     import pandas as pd
+    import pyarrow as pa
 
     path = task_folder(store, name) / COLUMNS
     if not path.is_file():
         return None
-    frame = pd.read_parquet(path)
+    try:
+        frame = pd.read_parquet(path)
+    except pa.ArrowInvalid as error:
+        raise StoreError(f"{path}: cannot be read ({error}); delete it and run the study again") from error
     groups = frame["group"].tolist() if "group" in frame else None
     slices = {str(key).removeprefix(SLICE): frame[key].tolist() for key in frame if str(key).startswith(SLICE)}
     return KeptRows(frame["row"].tolist(), groups, slices)
