@@ -67,7 +67,7 @@ def test_baselines_show_their_accuracy_and_who_is_not_above_the_best(known):
     assert [row[:2] for row in rows] == [
         ["commonest class of train", "0.333"],
         ["words and pairs of words (TF-IDF)", "1.000"],
-        ["the same, second text only", "1.000"],
+        ["words of the second text alone (TF-IDF)", "1.000"],
     ]
     assert rows[0][2] == "—" and re.fullmatch(r"C (0\.1|1|10)", rows[1][2])
     assert table.captions[0] == (  # equal is not above

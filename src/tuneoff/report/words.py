@@ -200,7 +200,7 @@ ENGLISH: Mapping[str, str] = {
     "column.examples": "examples",
     "baseline.majority": "commonest class of train",
     "baseline.tfidf": "words and pairs of words (TF-IDF)",
-    "baseline.tfidf_second": "the same, second text only",
+    "baseline.tfidf_second": "words of the second text alone (TF-IDF)",
     "baselines.below": "Not above the best of them ({baseline}, {value}) by their mean accuracy: {techniques}.",
     "baselines.above": "The mean accuracy of each technique is above the best of them ({baseline}, {value}).",
     "baselines.second": "Where the second text alone does better than the commonest class, answers can partly be "
