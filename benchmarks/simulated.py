@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 class Truth:
     """How a simulated study comes about; a threshold model, so that the expected accuracy is exactly `accuracy`.
 
-    An answer is right where a normal number is below a threshold. Of that number's variance of 1, the share `difficulty` belongs
-    to the example alone (hard for every technique), `taste` to example and technique, and the rest to example,
-    technique and seed. The threshold moves with technique and seed, so that accuracies vary between seeds with a
-    standard deviation of about `seed_sd`.
+    An answer is right where a normal number is below a threshold. Of that number's variance of 1, the share
+    `difficulty` belongs to the example alone (hard for every technique), `taste` to example and technique, and the
+    rest to example, technique and seed. The threshold moves with technique and seed, so that accuracies vary between
+    seeds with a standard deviation of about `seed_sd`.
     """
 
     seeds: int

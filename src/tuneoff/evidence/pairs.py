@@ -17,12 +17,12 @@ MCNEMAR, GENERALISED = "exact McNemar", "generalised p-value over seeds and exam
 class Pair:
     """What is known of technique a against b; shares of examples, not points.
 
-    `difference` is a's mean accuracy less b's; `low` and `high` bound it at `level`. `p` is two-sided, not corrected for
-    other pairs. `discordance` is the share of answers on which exactly one of the two is right. `wins`, `ties`
+    `difference` is a's mean accuracy less b's; `low` and `high` bound it at `level`. `p` is two-sided, not corrected
+    for other pairs. `discordance` is the share of answers on which exactly one of the two is right. `wins`, `ties`
     and `losses` count a's seeds. `superiority` is P(A > B): the probability that a, trained once more, has more right
     answers than b, trained with the same seed, on as many new examples; `superiority_low` and `superiority_high` are
-    its values at `low` and `high`. With one seed the variance between seeds is not known, and all of this is about the two trained models
-    alone (`covers`).
+    its values at `low` and `high`. With one seed the variance between seeds is not known, and all of this is about
+    the two trained models alone (`covers`).
     """
 
     difference: float
@@ -88,9 +88,10 @@ def compare(a: NDArray[np.bool_], b: NDArray[np.bool_], level: float = LEVEL) ->
 
 
 def p_value(values: ArrayLike, supposed: float = 0.0) -> Floats:
-    """Return the two-sided p-values (...,) that the mean of differences (..., seeds, examples) of -1, 0, 1 is `supposed`.
+    """Return two-sided p-values (...,): that the mean of differences (..., seeds, examples) of -1, 0, 1 is `supposed`.
 
-    One seed and no difference supposed: McNemar's exact test. Else `crossed.tail`, at the distance from the steadied mean.
+    One seed and no difference supposed: McNemar's exact test. Else `crossed.tail`, at the distance from the
+    steadied mean.
     """
     cells = np.asarray(values, dtype=np.float64)
     if cells.shape[-2] == 1 and supposed == 0.0:
