@@ -161,6 +161,9 @@ class Protocol(Section):
     )
     tune: Tune | None = unkeyed(None, doc="Choose each technique's settings on dev first; see docs/design.md.")
     seeds: Seeds = unkeyed(3, doc="A list of seeds, or a count, which is written out as 0 to n-1.")
+    margin: float | None = unkeyed(
+        None, doc="Points of accuracy that do not matter: techniques may then be found equal.", gt=0, le=50
+    )
     folds: int | None = unkeyed(
         None, doc="Cross-validation: all labelled rows in so many folds, each held out as test once.", ge=2
     )

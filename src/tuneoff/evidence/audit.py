@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneoff.evidence.audit_sentences import audit_sentences
+from tuneoff.evidence.families import holm
 from tuneoff.evidence.published import PublishedAccuracy, PublishedTable
 
 LEVEL, POWER = 0.05, 0.8
@@ -106,19 +107,10 @@ def _correct(pairs: Sequence[dict[str, Any]]) -> None:
     tests = [[pair["unpaired"] for pair in pairs]]
     tests += [[pair["paired"][name] if pair["paired"] else None for pair in pairs] for name in SCENARIOS]
     for family in tests:
-        adjusted = _holm([1.0 if entry is None else entry["p"] for entry in family])
+        adjusted = holm([1.0 if entry is None else entry["p"] for entry in family])
         for entry, value in zip(family, adjusted, strict=True):
             if entry is not None:
                 entry["p_holm"] = value
-
-
-def _holm(p_values: Sequence[float]) -> list[float]:
-    """Return the adjusted p-values of Holm (1979, Scandinavian Journal of Statistics 6, 65-70)."""
-    p = np.asarray(p_values, dtype=np.float64)
-    order = p.argsort(kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))))
-    return [float(value) for value in adjusted]
 
 
 def _what_it_takes(pair: dict[str, Any], level: float) -> None:

@@ -40,9 +40,18 @@ class Crossed:
 
     @property
     def variance(self) -> Floats:
-        """The estimated variance of the mean, never below what the examples alone or the seeds alone give."""
+        """The estimated variance of the mean.
+
+        It is never below what the examples alone or the seeds alone give, nor below that of independent values: under
+        seeds that answer at random, an example's mean over them varies less than that, and says nothing.
+        """
         joint = self.of_seeds + self.of_examples - self.rest
-        return np.maximum(joint, np.maximum(self.of_seeds, self.of_examples)) / self.cells
+        return np.maximum(joint, np.maximum(self.of_seeds, self.least_of_examples)) / self.cells
+
+    @property
+    def least_of_examples(self) -> Floats:
+        """The mean square between examples, or where that is smaller the variance of all values."""
+        return np.maximum(self.of_examples, self.square - self.mean**2)
 
     @property
     def seed_variance(self) -> Floats:
@@ -126,7 +135,7 @@ def _possible_variances(parts: Crossed) -> tuple[Floats, Floats]:
         return parts.of_examples[..., None] / parts.cells, np.ones(1)
     quantiles, weights = _chi_square_nodes(parts.seeds - 1)
     joint = parts.of_seeds[..., None] * quantiles + (parts.of_examples - parts.rest)[..., None]
-    return np.maximum(joint, parts.of_examples[..., None] / 2) / parts.cells, weights
+    return np.maximum(joint, parts.least_of_examples[..., None] / 2) / parts.cells, weights
 
 
 @lru_cache(maxsize=64)

@@ -6,8 +6,6 @@ from typing import Any
 NOTICES = {
     "curves_on_test": "The curves and the reported numbers come from the same split (test): nothing may be chosen by "
     "looking at them.",
-    "one_seed": "One seed: differences between techniques cannot be told from chance between seeds.",
-    "no_comparison": "Differences between techniques have not been tested; compare them with the spread between seeds.",
     "test_examples": "Accuracy is measured on {examples} test examples.",
     "commonest_class": "Always answering test's commonest class ({label}) gives an accuracy of {share:.3f}.",
     "guessing": "Nothing here beats guessing: with {examples} test examples and {techniques} techniques, an accuracy "
@@ -34,7 +32,7 @@ def notices(
 ) -> list[dict[str, Any]]:
     """Return the notices that apply, in the order in which they should be read."""
     found = [
-        *_about_seeds(study),
+        *_about_curves(study),
         *_about_runs(runs),
         *_about_data(study, tasks, runs),
         *(_notice("misindexed", model=model["label"] or model["name"]) for model in models if _misindexed(model)),
@@ -51,11 +49,8 @@ def _misindexed(model: dict[str, Any]) -> bool:
     return bool(model.get("pooling") == "misindexed")
 
 
-def _about_seeds(study: dict[str, Any]) -> list[dict[str, Any]]:
-    on_test = [_notice("curves_on_test")] if study["protocol"].get("eval_on") == "test" else []
-    if len(study["techniques"]) < 2:
-        return on_test
-    return [*on_test, _notice("one_seed" if len(study["seeds"]) == 1 else "no_comparison")]
+def _about_curves(study: dict[str, Any]) -> list[dict[str, Any]]:
+    return [_notice("curves_on_test")] if study["protocol"].get("eval_on") == "test" else []
 
 
 def _about_runs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -102,6 +102,19 @@ def p_value(values: ArrayLike, supposed: float = 0.0) -> Floats:
     return tail(centre - supposed, parts, extra)
 
 
+def not_equal_p(values: ArrayLike, margin: float) -> float:
+    """Return the p-value against the supposition that the mean difference (seeds, examples) is `margin` or more off 0.
+
+    The larger of two one-sided tests (Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680):
+    where it is 5% or less, the two are equal within the margin, a share.
+    """
+    parts = crossed(values)
+    centre, extra = steadied(parts)
+    if abs(float(centre)) >= margin:
+        return 1.0 - float(tail(margin - abs(centre), parts, extra)) / 2
+    return float(tail(margin - abs(centre), parts, extra)) / 2
+
+
 def steadied(parts: Crossed) -> tuple[Floats, Floats]:
     """Return the mean of differences drawn a little towards 0, and what is to be added to its variance.
 

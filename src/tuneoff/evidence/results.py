@@ -1,10 +1,12 @@
 """results.json: everything that is known of a study's runs, from the store alone (schema: results.schema.json)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tuneoff.evidence.answers import Answers, Key, answers
 from tuneoff.evidence.chains import trace
+from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.notices import about_tuning, notices
 from tuneoff.evidence.runs import run_rows
@@ -46,6 +48,7 @@ def build_results(store: Store) -> dict[str, Any]:
         for fold in folds
     ]
     runs = run_rows(store, asked, records)
+    measured = answers(store, runs)
     tuning = tuning_rows(store, study, asked)
     study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning)]
     return {
@@ -57,8 +60,22 @@ def build_results(store: Store) -> dict[str, Any]:
         "tuning": tuning,
         "details": detail_rows(store, study, runs),
         "runs": runs,
-        "techniques": technique_rows(runs, study["techniques"]),
+        "techniques": technique_rows(runs, study["techniques"], measured),
+        "comparisons": _comparisons(study, tasks, measured),
     }
+
+
+def _comparisons(
+    study: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], measured: Mapping[Key, Answers]
+) -> list[dict[str, Any]]:
+    """Compare the techniques of each model with each other; those of different models are other questions."""
+    margin = study["protocol"].get("margin")
+    found = []
+    for task in tasks:
+        model, name = task["model"], task["name"]
+        own = {technique: one for (of, on, technique), one in measured.items() if (of, on) == (model, name)}
+        found.append({"model": model, "task": name, **compare_techniques(own, margin and margin / 100)})
+    return found
 
 
 def write_results(store: Store) -> Path:

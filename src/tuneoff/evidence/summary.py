@@ -1,24 +1,25 @@
-"""Techniques over their seeds: means and spreads of the runs that are done.
-
-Intervals and paired comparisons would stand here beside mean and standard deviation, from the same rows.
-"""
+"""Techniques over their seeds: means and spreads of the runs that are done, and how surely accuracies are known."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuneoff.evidence.answers import Answers, Key
+from tuneoff.evidence.intervals import accuracy_interval
 from tuneoff.evidence.metrics import METRICS
 
 SECONDS = ("as_run", "alone", "last_stage")
 
 
-def technique_rows(runs: Sequence[dict[str, Any]], techniques: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def technique_rows(
+    runs: Sequence[dict[str, Any]], techniques: Sequence[dict[str, Any]], measured: Mapping[Key, Answers]
+) -> list[dict[str, Any]]:
     """Return one row for each model, task and technique, in the order of the runs (see the schema for the fields)."""
     uses = {technique["name"]: technique["use"] for technique in techniques}
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for run in runs:
         groups.setdefault((run["model"], run["task"], run["technique"]), []).append(run)
-    return [_technique_row(key, group, uses[key[2]]) for key, group in groups.items()]
+    return [_technique_row(key, group, uses[key[2]], measured.get(key)) for key, group in groups.items()]
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:
@@ -33,7 +34,9 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def _technique_row(key: tuple[str, str, str], group: Sequence[dict[str, Any]], use: str) -> dict[str, Any]:
+def _technique_row(
+    key: tuple[str, str, str], group: Sequence[dict[str, Any]], use: str, measured: Answers | None
+) -> dict[str, Any]:
     done = [run for run in group if run["status"] == "done"]
     known = done or [run for run in group if run["status"] == "failed"]
     reasons = [run["reason"] for run in group if run["reason"]]
@@ -51,6 +54,7 @@ def _technique_row(key: tuple[str, str, str], group: Sequence[dict[str, Any]], u
         },
         "reason": reasons[0] if reasons else None,
         "metrics": {name: spread([run["metrics"][name] for run in done]) for name in METRICS},
+        "accuracy_interval": None if measured is None else accuracy_interval(measured.right).as_json(),
         "parameters": known[0]["parameters"] if known else None,
         "settings": known[0]["settings"] if known else None,
         "budget": known[0]["budget"] if known else None,

@@ -53,6 +53,7 @@ def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]
 
 def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
     from tuneoff.files import write_text
+    from tuneoff.report.pair_tables import pair_tables, raw_pairs_table
     from tuneoff.report.table import csv_text, latex, markdown
     from tuneoff.report.tables import results_table
 
@@ -61,6 +62,10 @@ def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
     texts = {"md": markdown(table), "csv": csv_text(results_table(results, whole=True)), "tex": latex(table)}
     for suffix, text in texts.items():
         write_text(folder / f"table.{suffix}", text)
+    pairs = pair_tables(results, most=None)
+    texts = {"md": "\n".join(map(markdown, pairs)), "tex": "\n".join(map(latex, pairs))}
+    for suffix, text in {**texts, "csv": csv_text(raw_pairs_table(results))}.items():
+        write_text(folder / f"pairs.{suffix}", text)
 
 
 def terminal_table(results: Mapping[str, Any]) -> "TerminalTable":

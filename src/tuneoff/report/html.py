@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from tuneoff.report.charts import Figure
 from tuneoff.report.detail_tables import detail_sections
+from tuneoff.report.pair_tables import pair_tables
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
 from tuneoff.report.table import Table
@@ -86,6 +87,7 @@ def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | No
             table=table,
             techniques=[picture for picture in embedded if picture.figure.technique],
             together=[picture for picture in embedded if not picture.figure.technique],
+            pairs=[one for one in pair_tables(results, say) if one.rows],
             sections=detail_sections(results, say),
             setting=[model_table(results, say), trained_table(results, say), data_table(results, say)],
             hardware=hardware_table(results, say),

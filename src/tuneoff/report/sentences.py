@@ -10,7 +10,7 @@ from tuneoff.report.words import WORDS, Words
 
 
 def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
-    """Return what was compared, and which technique has the highest mean accuracy in the results' table; no verdict."""
+    """Return what was compared, the verdicts, and which technique has the highest mean accuracy in the table."""
     study = results["study"]
     names = [technique["name"] for technique in study["techniques"]]
     models = _joined([model_label(model) for model in results["models"]], say)
@@ -24,7 +24,7 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
     if not any(run["status"] == "done" for run in results["runs"]):
         return [first, say("lead.none")]
     guessing = any(notice["id"] == "guessing" for notice in study.get("notices") or [])
-    return [first, *([say("lead.guessing")] if guessing else []), *_outcome(results, table, say)]
+    return [first, *([say("lead.guessing")] if guessing else []), *table.findings, *_outcome(results, table, say)]
 
 
 def _outcome(results: Results, table: Table, say: Words) -> list[str]:

@@ -56,7 +56,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows of cells, what explains them, and what to keep in mind with them.
+    """Columns and rows of cells, what was found in them, what explains them, and what to keep in mind with them.
 
     `group` gives for each row the set in which the best is sought; empty: all rows are one set.
     """
@@ -68,11 +68,12 @@ class Table:
     explanations: Sequence[str] = ()
     cautions: Sequence[str] = ()
     group: Sequence[str] = ()
+    findings: Sequence[str] = ()
 
     @property
     def captions(self) -> list[str]:
         """The sentences under the table."""
-        return [*self.explanations, *self.cautions]
+        return [*self.findings, *self.explanations, *self.cautions]
 
     def marked(self) -> "Table":
         """Return the table with the best cells of each column that has a better end marked, equal ones all.

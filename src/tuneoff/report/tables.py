@@ -33,21 +33,34 @@ def results_table(results: Results, say: Words = WORDS, whole: bool = False) -> 
         Column("model", say("column.model")),
         Column("technique", say("column.technique")),
         _metric_column("accuracy", 0, say),
-        _metric_column("loss", 0, say),
-        Column("trained_parameters", say("column.trained"), numeric=True, better="low", droppable=1),
+        *_interval_columns(whole, say),
+        _metric_column("loss", 1, say),
+        Column("trained_parameters", say("column.trained"), numeric=True, better="low", droppable=2),
         Column("seconds", say("column.time"), numeric=True, better="low"),
-        Column("last_stage_seconds", say("column.last_stage"), numeric=True, better="low", droppable=5),
-        _metric_column("macro_f1", 4, say),
-        Column("peak_memory_bytes", say("column.peak_memory"), numeric=True, better="low", droppable=3),
-        Column("seeds_done", say("column.seeds"), numeric=True, droppable=2),
-        Column("note", say("column.note"), droppable=6),
+        Column("last_stage_seconds", say("column.last_stage"), numeric=True, better="low", droppable=6),
+        _metric_column("macro_f1", 5, say),
+        Column("peak_memory_bytes", say("column.peak_memory"), numeric=True, better="low", droppable=4),
+        Column("seeds_done", say("column.seeds"), numeric=True, droppable=3),
+        Column("note", say("column.note"), droppable=7),
     ]
     cells = [[_result_cell(column, row, results, say) for column in columns] for row in rows]
     group = [f"{row['model']}/{row['task']}" for row in rows]
     table = Table("results", _title(results, say), columns, cells, group=group).marked()
     if not whole:
         table = table.without(_idle_columns(results, say))
-    return replace(table, explanations=_explanations(table, results, say), cautions=cautions(results, say))
+    return replace(
+        table,
+        findings=findings(results, say),
+        explanations=_explanations(table, results, say),
+        cautions=cautions(results, say),
+    )
+
+
+def _interval_columns(whole: bool, say: Words) -> list[Column]:
+    """The bounds apart for programs, together for readers."""
+    if whole:
+        return [Column("accuracy_low", "", numeric=True), Column("accuracy_high", "", numeric=True)]
+    return [Column("interval", say("column.interval"), numeric=True)]
 
 
 def _idle_columns(results: Results, say: Words) -> list[str]:
@@ -72,6 +85,8 @@ def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: 
     done = row["runs"]["done"] > 0
     if column.name == "accuracy" and not done:
         return Cell(say("cell.failed" if row["runs"]["failed"] else "cell.missing"))
+    if column.name in ("interval", "accuracy_low", "accuracy_high"):
+        return _interval_cell(column.name, row["accuracy_interval"] if done else None, say)
     if column.name in METRICS:
         spread = row["metrics"][column.name]
         return Cell(mean_spread(spread["mean"], spread["sd"], say), spread["mean"], spread["sd"])
@@ -96,6 +111,16 @@ def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: 
     return Cell(note, note or None)
 
 
+def _interval_cell(name: str, interval: Mapping[str, Any] | None, say: Words) -> Cell:
+    if interval is None:
+        return Cell(say("value.unknown"))
+    if name == "interval":
+        text = say("value.interval", low=f"{interval['low']:.3f}", high=f"{interval['high']:.3f}")
+        return Cell(text, text)
+    value = interval[name.removeprefix("accuracy_")]
+    return Cell(f"{value:.3f}", value)
+
+
 def _note(row: Mapping[str, Any], say: Words) -> str:
     """Say what became of the runs that are not done; empty if all are and nothing is amiss."""
     runs, reason = row["runs"], row["reason"] or ""
@@ -116,6 +141,18 @@ def _title(results: Results, say: Words) -> str:
     return str(study["title"] or study["name"] or say("table.results"))
 
 
+def findings(results: Results, say: Words = WORDS) -> list[str]:
+    """Return what the comparison of the techniques gave, as sentences; with several models each names its model."""
+    labels = {model["name"]: model_label(model) for model in results["models"]}
+    found = []
+    for comparison in results["comparisons"]:
+        for sentence in comparison["sentences"]:
+            text = say(sentence["id"], **sentence["values"])
+            model = labels[comparison["model"]]
+            found.append(say("pairs.model", model=model, text=text) if several_models(results) else text)
+    return found
+
+
 def cautions(results: Results, say: Words = WORDS) -> list[str]:
     """Return what a reader must know beside the numbers, as sentences."""
     return [say(f"notice.{notice['id']}", **notice["values"]) for notice in results["study"]["notices"]]
@@ -127,4 +164,7 @@ def _explanations(table: Table, results: Results, say: Words) -> list[str]:
         captions.insert(0, say("table.best"))
     if len(results["study"]["seeds"]) > 1:
         captions.append(say("table.spread"))
+    known = [row["accuracy_interval"]["covers"] for row in results["techniques"] if row["accuracy_interval"]]
+    if known:
+        captions.append(say("table.interval.examples" if "examples" in known else "table.interval"))
     return captions

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 
 from tuneoff.evidence.notices import NOTICES
+from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 
 ENGLISH: Mapping[str, str] = {
     **{f"notice.{name}": text for name, text in NOTICES.items()},
+    **{f"verdict.{name}": text for name, text in VERDICTS.items()},
+    **{f"summary.{name}": text for name, text in SUMMARIES.items()},
     # Columns
     "column.model": "model",
     "column.technique": "technique",
     "column.accuracy": "accuracy",
+    "column.interval": "95% interval",
     "column.loss": "loss",
     "column.trained": "trained parameters",
     "column.time": "time",
@@ -42,6 +46,8 @@ ENGLISH: Mapping[str, str] = {
     "table.runs": "Where each number comes from",
     "table.best": "The best value of a column is marked.",
     "table.spread": "Values are means ± standard deviations (n - 1) over the seeds done; times and memory are means.",
+    "table.interval": "The interval of the accuracy covers seeds and examples.",
+    "table.interval.examples": "The interval of the accuracy covers the examples, for this trained model.",
     "table.time": "Time is that of all stages of a technique, as if it had been run alone.",
     "table.note": "{technique}: {note}",
     "table.hidden": "Not shown for lack of room: {columns}.",
@@ -96,6 +102,7 @@ ENGLISH: Mapping[str, str] = {
     "value.yes": "yes",
     "value.no": "no",
     "value.none": "none",
+    "value.interval": "{low}–{high}",
     "value.range": "{mean} ({max})",
     "unit.hours": "{hours} h {minutes:02d} min {seconds:02d} s",
     "unit.minutes": "{minutes} min {seconds:02d} s",
@@ -183,6 +190,28 @@ ENGLISH: Mapping[str, str] = {
     "protocol.reported": "Reported metrics are those on test after the last step.",
     "protocol.seeds": "Seeds: {seeds}. With the same seed, techniques get the same order of the examples.",
     "protocol.rates": "Learning rates: {rates}.",
+    # Pairs of techniques
+    "html.pairs": "Pairs of techniques",
+    "pairs.title.model": "Pairs of techniques: {model}",
+    "pairs.model": "{model}: {text}",
+    "column.higher": "higher",
+    "column.lower": "lower",
+    "column.difference": "difference, points",
+    "column.p": "p",
+    "column.p_holm": "p, Holm",
+    "column.superiority": "P(higher > lower)",
+    "column.seeds_won": "seeds won, tied, lost",
+    "column.found": "found from, points",
+    "column.verdict": "verdict",
+    "pairs.interval": "{value} ({low} to {high})",
+    "pairs.counts": "{wins}, {ties}, {losses}",
+    "pairs.caption": "With 95% intervals, of each pair by itself; p by {method}, two-sided, Holm over {pairs} pairs.",
+    "pairs.superiority": "P(higher > lower): how probably the first, trained once more, has more right answers than "
+    "the second trained with the same seed, on as many new examples.",
+    "pairs.found": "Found from: the smallest difference that is found with a power of {power:.0%}, if the answers "
+    "vary as measured and the pair has the smallest p.",
+    "pairs.left_out": "Not compared, for want of common seeds or examples: {pairs}.",
+    "pairs.cut": "The first {shown} of {pairs} pairs; all are in tables/pairs.csv.",
     # Baselines, details of each technique, slices
     "html.baselines": "Against cheap baselines",
     "html.details": "Details of each technique",

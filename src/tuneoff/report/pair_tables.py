@@ -1,0 +1,98 @@
+"""Every pair of techniques as a table: difference, p, P(A > B), what could have been found, and the verdict."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuneoff.report.table import Cell, Column, Table
+from tuneoff.report.tables import Results, model_label, several_models
+from tuneoff.report.words import WORDS, Words
+
+MOST_SHOWN = 100
+RAW = (
+    *("low", "high", "p", "p_holm", "p_equal", "p_equal_holm", "discordance", "a_alone", "b_alone", "wins", "ties"),
+    *("losses", "superiority", "superiority_low", "superiority_high", "seed_sd", "seeds", "examples"),
+    *("smallest_difference", "examples_needed", "seeds_needed", "kind"),
+)
+Pair = Mapping[str, Any]
+
+
+def pair_tables(results: Results, say: Words = WORDS, most: int | None = MOST_SHOWN) -> list[Table]:
+    """Return a table of pairs for each model, those with the smallest p first, at most so many rows."""
+    labels = {model["name"]: model_label(model) for model in results["models"]}
+    tables = []
+    for comparison in results["comparisons"]:
+        title = say("html.pairs")
+        if several_models(results):
+            title = say("pairs.title.model", model=labels[comparison["model"]])
+        tables.append(_pair_table(title, comparison, say, most))
+    return tables
+
+
+def _pair_table(title: str, comparison: Mapping[str, Any], say: Words, most: int | None) -> Table:
+    pairs = comparison["pairs"]
+    several = any(pair["seeds"] > 1 for pair in pairs)
+    columns = [
+        Column("higher", say("column.higher")),
+        Column("lower", say("column.lower")),
+        Column("difference", say("column.difference"), numeric=True),
+        Column("p", say("column.p"), numeric=True),
+        Column("p_holm", say("column.p_holm"), numeric=True),
+        Column("superiority", say("column.superiority"), numeric=True),
+        *([Column("seeds_won", say("column.seeds_won"), numeric=True)] if several else []),
+        Column("found", say("column.found"), numeric=True),
+        Column("verdict", say("column.verdict")),
+    ]
+    rows = [[_cell(column.name, pair, say) for column in columns] for pair in pairs[:most]]
+    return Table("pairs", title, columns, rows, _explained(comparison, say, most) if pairs else [])
+
+
+def _cell(name: str, pair: Pair, say: Words) -> Cell:
+    if name in ("higher", "lower"):
+        technique = pair["a" if name == "higher" else "b"]
+        return Cell(technique, technique)
+    if name in ("p", "p_holm"):
+        return Cell(p_text(pair[name]), pair[name])
+    if name == "difference":
+        bounds = {key: f"{100 * pair[key]:.1f}" for key in ("low", "high")}
+        return Cell(say("pairs.interval", value=f"{100 * pair[name]:.1f}", **bounds), pair[name])
+    if name == "superiority":
+        bounds = {key: f"{pair[f'superiority_{key}']:.2f}" for key in ("low", "high")}
+        return Cell(say("pairs.interval", value=f"{pair[name]:.2f}", **bounds), pair[name])
+    if name == "seeds_won":
+        return Cell(say("pairs.counts", **{key: pair[key] for key in ("wins", "ties", "losses")}), pair["wins"])
+    if name == "found":
+        smallest = pair["smallest_difference"]
+        return Cell(say("value.unknown") if smallest is None else f"{100 * smallest:.1f}", smallest)
+    sentence = pair["verdict"]
+    return Cell(say(sentence["id"], **sentence["values"]), sentence["id"])
+
+
+def p_text(p: float) -> str:
+    """Return a p-value with three decimals, or as smaller than the smallest of these."""
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def _explained(comparison: Mapping[str, Any], say: Words, most: int | None) -> list[str]:
+    pairs = comparison["pairs"]
+    captions = [
+        say("pairs.caption", method=pairs[0]["method"], pairs=len(pairs)),
+        say("pairs.superiority"),
+        say("pairs.found", power=comparison["power"]),
+    ]
+    if comparison["left_out"]:
+        captions.append(say("pairs.left_out", pairs=", ".join(f"{a} / {b}" for a, b in comparison["left_out"])))
+    if most is not None and len(pairs) > most:
+        captions.append(say("pairs.cut", shown=most, pairs=len(pairs)))
+    return captions
+
+
+def raw_pairs_table(results: Results) -> Table:
+    """Return all pairs of all models with raw values, for programs: shares, not points; always the same columns."""
+    names = ("model", "task", "a", "b", "difference", *RAW)
+    columns = [Column(name, name) for name in names]
+    rows = [
+        [Cell("", value) for value in (comparison["model"], comparison["task"], *(pair[name] for name in names[2:]))]
+        for comparison in results["comparisons"]
+        for pair in comparison["pairs"]
+    ]
+    return Table("pairs", "", columns, rows)
