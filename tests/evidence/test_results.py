@@ -159,9 +159,9 @@ def test_a_study_with_hardly_any_keys_is_read(tmp_path):
 
 def test_notices_say_what_the_protocol_cannot_tell(tmp_path, made_up):
     on_test = build_results(made_up(seeds=1).write(tmp_path / "a"))
-    assert notice_ids(on_test) == ["curves_on_test", "one_seed", "test_examples", "commonest_class"]
+    assert notice_ids(on_test) == ["curves_on_test", "test_examples", "commonest_class"]
     on_dev = build_results(made_up(seeds=2, eval_on="dev").write(tmp_path / "b"))
-    assert notice_ids(on_dev) == ["no_comparison", "test_examples", "commonest_class"]
+    assert notice_ids(on_dev) == ["test_examples", "commonest_class"]
     assert notice_ids(build_results(made_up(techniques=("lora",)).write(tmp_path / "c")))[:2] == [
         "curves_on_test",
         "test_examples",

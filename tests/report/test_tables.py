@@ -20,7 +20,14 @@ def five(tmp_path_factory, made_up):
 
 
 def test_the_columns_are_the_papers_in_its_order(five):
-    assert names(results_table(five))[:5] == ["technique", "accuracy", "loss", "trained_parameters", "seconds"]
+    assert names(results_table(five))[:6] == [
+        "technique",
+        "accuracy",
+        "interval",
+        "loss",
+        "trained_parameters",
+        "seconds",
+    ]
     assert texts(results_table(five), "technique") == [t["name"] for t in five["study"]["techniques"]]
     assert texts(results_table(five), "trained_parameters")[0] == "21,000,000"
 
@@ -28,7 +35,7 @@ def test_the_columns_are_the_papers_in_its_order(five):
 def test_the_last_stages_time_and_the_seeds_have_columns_only_where_they_say_something(tmp_path, made_up, five):
     assert {"last_stage_seconds", "seeds_done"} <= set(names(results_table(five)))
     plain = build_results(made_up(techniques=("full", "lora")).write(tmp_path))
-    assert names(results_table(plain))[5:] == ["macro_f1", "peak_memory_bytes"]
+    assert names(results_table(plain))[6:] == ["macro_f1", "peak_memory_bytes"]
     assert names(results_table(plain, whole=True)) == names(results_table(five, whole=True))
 
 
@@ -61,8 +68,24 @@ def test_what_failed_or_is_missing_has_its_row_and_a_reason(tmp_path, made_up):
 
 def test_cautions_stand_under_the_table(five, tmp_path, made_up):
     assert results_table(five).captions[-len(cautions(five)) :] == cautions(five)
-    one = build_results(made_up().write(tmp_path))
-    assert "One seed: differences between techniques cannot be told from chance between seeds." in cautions(one)
+    one = results_table(build_results(made_up().write(tmp_path)))
+    assert any(caption.startswith("One seed: these verdicts are about the trained models") for caption in one.captions)
+
+
+def test_the_interval_stands_beside_the_accuracy_its_bounds_apart_for_programs(five):
+    low, high = (five["techniques"][0]["accuracy_interval"][name] for name in ("low", "high"))
+    assert texts(results_table(five), "interval")[0] == f"{low:.3f}–{high:.3f}"
+    record = results_table(five, whole=True).records()[0]
+    assert (record["accuracy_low"], record["accuracy_high"]) == (low, high)
+
+
+def test_verdicts_come_first_under_the_table_and_name_the_model_where_there_are_several(five, tmp_path, made_up):
+    assert results_table(five).captions[0] == five["comparisons"][0]["sentences"][0]["text"]
+    results = build_results(made_up(models=("a", "b"), techniques=("full", "lora")).write(tmp_path))
+    for model in results["models"]:
+        model["label"] = f"{model['name']} (made up)"
+    starts = [caption.split(":")[0] for caption in results_table(results).findings]
+    assert set(starts) == {"a (made up)", "b (made up)"}
 
 
 def test_several_models_are_named_and_marked_apart(tmp_path, made_up):
