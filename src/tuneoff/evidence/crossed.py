@@ -1,5 +1,6 @@
 """Means over seeds and examples at once: how far such a mean may be off, when both were drawn and cross each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 _NODES = 48
-_STEPS = 30
-# Standard errors that no confidence level in use reaches.
-_FAR = 100
+_STEPS = 60
+_PRECISE = 1e-6
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -112,18 +113,36 @@ def tail(distance: ArrayLike, parts: Crossed, extra: ArrayLike = 0.0) -> Floats:
 
 def half_width(level: float, parts: Crossed, extra: ArrayLike = 0.0) -> Floats:
     """Return the distance (...,) whose p-value is 1 - level: half of the confidence interval that `tail` belongs to."""
+    from scipy.special import ndtri, stdtrit
+
     variance = _possible_variances(parts)[0] + np.asarray(extra, dtype=np.float64)[..., None]
-    low, high = np.sqrt(variance.min(-1)) / _FAR, np.sqrt(variance.max(-1)) * _FAR
-    found = 2 * np.sqrt(np.median(variance, axis=-1))
-    for step in range(_STEPS):
-        beyond = tail(found, parts, extra)
-        low, high = np.where(beyond > 1 - level, found, low), np.where(beyond > 1 - level, high, found)
-        # The logarithm of a tail is nearly a parabola through its top; where that leads astray, the middle is taken.
+    # The tail is a mean of tails with these variances, so that of the smallest and the largest enclose it.
+    far = ndtri((1 + level) / 2) if parts.seeds == 1 else stdtrit(parts.examples - 1, (1 + level) / 2)
+    smallest, largest = variance.min(-1), variance.max(-1)
+    if parts.seeds == 1 or not (largest > 0).any():
+        return np.asarray(far * np.sqrt(largest))
+    return _solved(lambda x: tail(x, parts, extra), 1 - level, far * np.sqrt(smallest), far * np.sqrt(largest))
+
+
+def _solved(falling: Callable[[Floats], Floats], value: float, low: Floats, high: Floats) -> Floats:
+    """Return where a falling function has a value, by the Illinois method (Dowell & Jarratt 1971, BIT 11, 168-174).
+
+    On logarithms of both, since tails far out are nearly powers. `low` and `high` enclose it; where both are 0, so is
+    it.
+    """
+    x = [np.log(np.maximum(end, _TINY)) for end in (low, high)]
+    y = [np.log(np.maximum(falling(np.exp(end)), _TINY) / value) for end in x]
+    found = x[1]
+    for _ in range(_STEPS):
         with np.errstate(divide="ignore", invalid="ignore"):
-            nearer = found * np.sqrt(np.log(1 - level) / np.log(beyond))
-        inside = (nearer > low) & (nearer < high) & (step % 3 < 2)
-        found = np.where(inside, nearer, np.sqrt(low * high))
-    return np.asarray(np.sqrt(low * high))
+            found = np.where(y[0] == y[1], x[1], x[1] - y[1] * (x[1] - x[0]) / (y[1] - y[0]))
+        error = np.log(np.maximum(falling(np.exp(found)), _TINY) / value)
+        if np.all((np.abs(error) < _PRECISE) | (high <= _TINY)):
+            break
+        crossing = error * y[1] < 0
+        x[0], y[0] = np.where(crossing, x[1], x[0]), np.where(crossing, y[1], y[0] / 2)
+        x[1], y[1] = found, error
+    return np.where(high <= _TINY, 0.0, np.exp(found))
 
 
 def _possible_variances(parts: Crossed) -> tuple[Floats, Floats]:

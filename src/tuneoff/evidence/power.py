@@ -136,11 +136,11 @@ def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
     """Return the smallest count from low to high that is enough, within 2%; None where high is not."""
     if enough(low):
         return low
+    if not enough(high):
+        return None
     step = low
-    while not enough(min(2 * step, high)):
+    while 2 * step < high and not enough(2 * step):
         step *= 2
-        if step >= high:
-            return None
     low, high = step, min(2 * step, high)
     while high - low > max(1, _PRECISE * low):
         middle = round(math.sqrt(low * high))
