@@ -5,9 +5,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from benchmarks.simulated import Truth
 from scipy.stats import binomtest
 
+from benchmarks.simulated import Truth
 from tuneoff.evidence.crossed import crossed
 from tuneoff.evidence.pairs import p_value
 from tuneoff.evidence.power import Design, examples_needed, power, seeds_needed, smallest_difference
