@@ -9,9 +9,21 @@ LEVEL = 0.005
 
 def pair(**values):
     known = {
-        "a": "lora", "b": "full", "difference": 0.06, "low": 0.03, "high": 0.09, "p_holm": 0.01, "seeds": 5,
-        "p_equal_holm": None, "discordance": 0.2, "examples": 300, "smallest_difference": 0.083,
-        "examples_needed": 2412, "seeds_needed": 11, "needs_known": True, **values,
+        "a": "lora",
+        "b": "full",
+        "difference": 0.06,
+        "low": 0.03,
+        "high": 0.09,
+        "p_holm": 0.01,
+        "seeds": 5,
+        "p_equal_holm": None,
+        "discordance": 0.2,
+        "examples": 300,
+        "smallest_difference": 0.083,
+        "examples_needed": 2412,
+        "seeds_needed": 11,
+        "needs_known": True,
+        **values,
     }
     return {**known, "kind": values.get("kind", kind(known))}
 
