@@ -1,4 +1,4 @@
-"""Is the instrument right? 200 simulated studies a design: false verdicts, coverage, and that wrong methods are seen."""
+"""Is the instrument right? False verdicts and coverage in 200 simulated studies a design; wrong methods are found out."""
 
 import numpy as np
 import pytest
