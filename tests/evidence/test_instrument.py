@@ -1,4 +1,4 @@
-"""Is the instrument right? False verdicts and coverage in 200 simulated studies a design; wrong methods are found out."""
+"""Is the instrument right? False verdicts and coverage in 200 studies a design; wrong methods are found out."""
 
 import numpy as np
 import pytest
