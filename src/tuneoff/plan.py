@@ -1,5 +1,6 @@
 """From a study to the stages that it needs: which are shared, which are done, and why the others would run."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from tuneoff.planned import (
@@ -85,6 +86,27 @@ class Plan:
             if stage.key and (tuning.index == index if stage.address.is_trial else tuning.index < index)
         ]
         return replace(self, stages=stages)
+
+    @property
+    def round_notes(self) -> list[str]:
+        """A sentence on the rounds that may follow, where seeds are added until it is clear."""
+        until = self.study.protocol.until_clear
+        if until is None:
+            return []
+        first = len(self.study.protocol.seed_list)
+        return [
+            f"until_clear: this is the first round, with {first} seeds; techniques that are still in the race get up "
+            f"to {until.seeds}"
+        ]
+
+    def serving(self, techniques: Mapping[tuple[str, str], Collection[str]]) -> "Plan":
+        """Return the plan of the stages that some techniques need, given by model and task; others are left alone."""
+
+        def is_needed(stage: PlannedStage) -> bool:
+            place = (stage.address.model, stage.address.task)
+            return not set(stage.needed_by).isdisjoint(techniques.get(place, ()))
+
+        return replace(self, stages=[stage for stage in self.stages if is_needed(stage)])
 
     def without_waiting(self) -> "Plan":
         """Return the plan of the stages that do not wait for settings to be chosen."""

@@ -130,6 +130,10 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
         if plan.tuning:
             plan = _choose_settings(plan, prepared, store, listener).without_waiting()
         run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
+        if read.study.protocol.until_clear is not None:
+            from tuneoff.rounds import run_rounds
+
+            run_rounds(plan, prepared, store, listener)
     return store
 
 

@@ -145,6 +145,13 @@ class Tune(Section):
     )
 
 
+class UntilClear(Section):
+    """Seeds are added in rounds, each time twice as many, until it is clear which technique is best."""
+
+    seeds: int = unkeyed(doc="The most seeds of a technique; the first round has protocol.seeds.", ge=2, le=MOST_SEEDS)
+    hours: float | None = unkeyed(None, doc="No round is begun that would probably end later than this.", gt=0)
+
+
 class Protocol(Section):
     """What every technique is given alike: budget, batch, seeds, evaluation, precision."""
 
@@ -163,6 +170,9 @@ class Protocol(Section):
     seeds: Seeds = unkeyed(3, doc="A list of seeds, or a count, which is written out as 0 to n-1.")
     margin: float | None = unkeyed(
         None, doc="Points of accuracy that do not matter: techniques may then be found equal.", gt=0, le=50
+    )
+    until_clear: UntilClear | None = unkeyed(
+        None, doc="Add seeds in rounds until it is clear which technique is best; those that are worse drop out."
     )
     folds: int | None = unkeyed(
         None, doc="Cross-validation: all labelled rows in so many folds, each held out as test once.", ge=2
@@ -203,6 +213,11 @@ class Protocol(Section):
             raise ValueError(f"checkpoint: {NOT_ON_TEST}")
         if self.tune is not None and self.eval_on == "test":
             raise ValueError(f"tune: {NOT_ON_TEST}")
+        if self.until_clear is not None and self.until_clear.seeds <= len(self.seed_list):
+            raise ValueError(
+                f"until_clear: seeds is the most that a technique gets, so more than the {len(self.seed_list)} of the "
+                "first round (protocol.seeds)"
+            )
         if self.max_grad_norm != "off" and self.max_grad_norm <= 0:
             raise ValueError("max_grad_norm: give a positive number, or off")
         return self

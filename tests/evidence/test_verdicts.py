@@ -105,20 +105,21 @@ def test_the_summary_of_nothing_found_says_what_could_have_been():
 
 
 def test_the_summary_names_what_was_found_and_counts_the_rest():
-    assert ids(comparison(pair(), pair(**OPEN))) == ["better", "some_apart", "finds"]
+    assert ids(comparison(pair(), pair(**OPEN))) == ["better", "some_apart", "finds_one"]
     assert ids(comparison(pair(), pair())) == ["better", "better", "all_apart"]
     assert ids(comparison(pair())) == ["better"]
     many = comparison(*[pair() for _ in range(7)])
     assert ids(many) == ["better"] * 5 + ["more", "all_apart"]
     equal = {"p_holm": 0.3, "p_equal_holm": 0.01}
-    assert ids(comparison(pair(**equal), pair(**OPEN), margin=0.02)) == ["none_apart", "equal", "finds"]
+    assert ids(comparison(pair(**equal), pair(**OPEN), margin=0.02)) == ["none_apart", "equal", "finds_one"]
     assert ids(comparison(pair(**equal), margin=0.02)) == ["equal"]
 
 
 def test_the_summary_of_one_seed_is_about_the_trained_models():
     found = comparison(pair(seeds=1, **OPEN))
     assert ids(found) == ["pair_not_apart", "finds_one_one_seed", "one_seed"]
-    assert ids(comparison(pair(seeds=1, **OPEN), pair(seeds=1, **OPEN)))[1] == "finds_one_seed"
+    other = pair(seeds=1, **OPEN, a="other") | {"smallest_difference": 0.05}
+    assert ids(comparison(pair(seeds=1, **OPEN), other))[1] == "finds_one_seed"
     assert ids(comparison(pair(**OPEN, smallest_difference=None)))[1] == "finds_nothing"
     assert summary({"pairs": []}) == []
 

@@ -78,7 +78,7 @@ def describe_plan(
         if model.fingerprint is None:
             notes.append(f"{model.name}: its weights are not here, so what is done already cannot be told")
     plan = make_plan(study, questions, Store(out))
-    notes += plan.tuning_notes
+    notes += [*plan.tuning_notes, *plan.round_notes]
     texts = {name: _texts(model, data, notes) for name, model in models.items()}
     costs = _costs(plan, models, len(classes) if classes else None)
     if not classes:

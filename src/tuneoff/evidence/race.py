@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import combinations, count
+from itertools import combinations, count, pairwise
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def levels(sizes: Sequence[int], alpha: float = ALPHA) -> list[float]:
     that, however they depend on each other.
     """
     spent = [0.0, *(alpha * math.log(1 + (math.e - 1) * size / sizes[-1]) for size in sizes)]
-    return [after - before for before, after in zip(spent, spent[1:], strict=False)]
+    return [after - before for before, after in pairwise(spent)]
 
 
 def race(

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tuneoff.evidence.answers import Answers, Key, answers
-from tuneoff.evidence.chains import trace
+from tuneoff.evidence.chains import Records, Run, trace
 from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.notices import about_tuning, notices
+from tuneoff.evidence.race import seeds_by_round
+from tuneoff.evidence.rounds import Place, Standing, standing
 from tuneoff.evidence.runs import run_rows
 from tuneoff.evidence.summary import technique_rows
 from tuneoff.evidence.task_files import baseline_rows
@@ -37,17 +39,10 @@ def build_results(store: Store) -> dict[str, Any]:
     """
     study = _study(store.study())
     records = {record.address: record for record in store.records()}
-    models = [_model(store, asked) for asked in study["models"]]
+    models = _models(store, study)
     tasks = [_task(store, model["name"], study["task"]) for model in models]
-    folds = range(study["protocol"]["folds"]) if study["protocol"].get("folds") else [None]
-    asked = [
-        trace(technique, StageAddress(model["name"], task["name"], technique["name"], seed, fold), records)
-        for model, task in zip(models, tasks, strict=True)
-        for technique in study["techniques"]
-        for seed in study["seeds"]
-        for fold in folds
-    ]
-    runs = run_rows(store, asked, records)
+    asked = _runs(study, models, records)
+    runs, races = _asked_for(store, study, asked, records)
     measured = answers(store, runs)
     tuning = tuning_rows(store, study, asked)
     study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning)]
@@ -61,12 +56,15 @@ def build_results(store: Store) -> dict[str, Any]:
         "details": detail_rows(store, study, runs),
         "runs": runs,
         "techniques": technique_rows(runs, study["techniques"], measured),
-        "comparisons": _comparisons(study, tasks, measured),
+        "comparisons": _comparisons(study, tasks, measured, races),
     }
 
 
 def _comparisons(
-    study: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], measured: Mapping[Key, Answers]
+    study: Mapping[str, Any],
+    tasks: Sequence[Mapping[str, Any]],
+    measured: Mapping[Key, Answers],
+    races: Mapping[Place, Standing],
 ) -> list[dict[str, Any]]:
     """Compare the techniques of each model with each other; those of different models are other questions."""
     margin = study["protocol"].get("margin")
@@ -74,8 +72,56 @@ def _comparisons(
     for task in tasks:
         model, name = task["model"], task["name"]
         own = {technique: one for (of, on, technique), one in measured.items() if (of, on) == (model, name)}
-        found.append({"model": model, "task": name, **compare_techniques(own, margin and margin / 100)})
+        compared = compare_techniques(own, margin and margin / 100, races.get((model, name)))
+        found.append({"model": model, "task": name, **compared})
     return found
+
+
+def _models(store: Store, study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [_model(store, asked) for asked in study["models"]]
+
+
+def _runs(study: Mapping[str, Any], models: Sequence[Mapping[str, Any]], records: Records) -> list[Run]:
+    """Return each run that the study may ask for: model by model, technique by technique."""
+    folds = range(study["protocol"]["folds"]) if study["protocol"].get("folds") else [None]
+    task = task_name(TaskSpec.model_validate(study["task"]))
+    return [
+        trace(technique, StageAddress(model["name"], task, technique["name"], seed, fold), records)
+        for model in models
+        for technique in study["techniques"]
+        for seed in _all_seeds(study)
+        for fold in folds
+    ]
+
+
+def _all_seeds(study: Mapping[str, Any]) -> list[int]:
+    """The seeds that a technique may have: with `until_clear` those of all rounds."""
+    until = study["protocol"].get("until_clear")
+    return seeds_by_round(study["seeds"], until["seeds"])[-1] if until else list(study["seeds"])
+
+
+def _asked_for(
+    store: Store, study: Mapping[str, Any], runs: Sequence[Run], records: Records
+) -> tuple[list[dict[str, Any]], dict[Place, Standing]]:
+    """Return the rows of the runs that were asked for, and the race of each model and task, if the study is one."""
+    if not study["protocol"].get("until_clear"):
+        return run_rows(store, runs, records), {}
+    rows, races = [], {}
+    for place in dict.fromkeys((run.address.model, run.address.task) for run in runs):
+        own = [run for run in runs if (run.address.model, run.address.task) == place]
+        races[place], asked = standing(store, study, place, own, records)
+        rows += asked
+    return rows, races
+
+
+def standings(store: Store) -> dict[Place, Standing]:
+    """Return how the race of each model and task stands; empty where the study is none."""
+    study = _study(store.study())
+    if not study["protocol"].get("until_clear"):
+        return {}
+    records = {record.address: record for record in store.records()}
+    _, races = _asked_for(store, study, _runs(study, _models(store, study), records), records)
+    return races
 
 
 def write_results(store: Store) -> Path:

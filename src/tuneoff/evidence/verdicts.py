@@ -41,13 +41,13 @@ SUMMARIES = {
     "more": "{count} more verdicts are in the report.",
     "equal": "{equal} of {pairs} pairs are equal within your margin of {margin:g} points.",
     "finds": "With {examples} examples and {seeds} seeds, this design finds differences of {least:.1f} to {most:.1f} "
-    "points or more (power {power:.0%}, Holm over {pairs} pairs).",
+    "points or more (power {power:.0%}, pairs corrected for: {pairs}).",
     "finds_one_seed": "With {examples} examples, this design finds differences of {least:.1f} to {most:.1f} points or "
-    "more between two trained models (power {power:.0%}, Holm over {pairs} pairs).",
+    "more between two trained models (power {power:.0%}, pairs corrected for: {pairs}).",
     "finds_one": "With {examples} examples and {seeds} seeds, this design finds differences of {least:.1f} points or "
-    "more (power {power:.0%}).",
+    "more (power {power:.0%}, pairs corrected for: {pairs}).",
     "finds_one_one_seed": "With {examples} examples, this design finds differences of {least:.1f} points or more "
-    "between two trained models (power {power:.0%}).",
+    "between two trained models (power {power:.0%}, pairs corrected for: {pairs}).",
     "finds_nothing": "With {examples} examples and {seeds} seeds, this design finds no difference reliably, however "
     "large: add seeds.",
     "one_seed": "One seed: these verdicts are about the trained models, not about the techniques; other seeds may "
@@ -152,7 +152,8 @@ def _finds(comparison: Row) -> Sentence:
     smallest = [pair["smallest_difference"] for pair in pairs if pair["smallest_difference"] is not None]
     if not smallest:
         return _said(SUMMARIES, "finds_nothing", examples=examples, seeds=seeds)
-    name = f"finds{'_one' if len(pairs) == 1 else ''}{'_one_seed' if seeds == 1 else ''}"
+    alike = f"{100 * min(smallest):.1f}" == f"{100 * max(smallest):.1f}"
+    name = f"finds{'_one' if alike else ''}{'_one_seed' if seeds == 1 else ''}"
     reach = {"least": 100 * min(smallest), "most": 100 * max(smallest), "power": comparison["power"]}
     return _said(SUMMARIES, name, examples=examples, seeds=seeds, pairs=len(pairs), **reach)
 

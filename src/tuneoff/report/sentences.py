@@ -15,7 +15,7 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
     names = [technique["name"] for technique in study["techniques"]]
     models = _joined([model_label(model) for model in results["models"]], say)
     task = results["tasks"][0]["label"] or results["tasks"][0]["name"] if results["tasks"] else say("value.unknown")
-    seeds = say("lead.seeds.one") if len(study["seeds"]) == 1 else say("lead.seeds.many", n=len(study["seeds"]))
+    seeds = _seeds(results, say)
     asked = {"models": models, "task": task, "seeds": seeds}
     if len(names) == 1:
         first = say("lead.one", technique=names[0], **asked)
@@ -25,6 +25,17 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
         return [first, say("lead.none")]
     guessing = any(notice["id"] == "guessing" for notice in study.get("notices") or [])
     return [first, *([say("lead.guessing")] if guessing else []), *table.findings, *_outcome(results, table, say)]
+
+
+def _seeds(results: Results, say: Words) -> str:
+    """How many seeds techniques were asked for; more for some where seeds were added in rounds."""
+    asked: dict[tuple[str, str], set[int]] = {}
+    for run in results["runs"]:
+        asked.setdefault((run["model"], run["technique"]), set()).add(run["seed"])
+    counts = [len(seeds) for seeds in asked.values()] or [len(results["study"]["seeds"])]
+    if min(counts) < max(counts):
+        return say("lead.seeds.range", least=min(counts), most=max(counts))
+    return say("lead.seeds.one") if max(counts) == 1 else say("lead.seeds.many", n=max(counts))
 
 
 def _outcome(results: Results, table: Table, say: Words) -> list[str]:
@@ -54,7 +65,7 @@ def protocol_sentences(results: Results, say: Words = WORDS) -> list[str]:
         *_rates(rows, say),
         *_evaluation(protocol, rows, say),
         say("protocol.reported"),
-        say("protocol.seeds", seeds=plain(study["seeds"], say)),
+        say("protocol.seeds", seeds=plain(sorted({run["seed"] for run in results["runs"]}), say)),
     ]
 
 

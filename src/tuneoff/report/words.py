@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from tuneoff.evidence.notices import NOTICES
+from tuneoff.evidence.rounds import RACES
 from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 
 ENGLISH: Mapping[str, str] = {
     **{f"notice.{name}": text for name, text in NOTICES.items()},
     **{f"verdict.{name}": text for name, text in VERDICTS.items()},
+    **{f"race.{name}": text for name, text in RACES.items()},
     **{f"summary.{name}": text for name, text in SUMMARIES.items()},
     # Columns
     "column.model": "model",
@@ -167,6 +169,7 @@ ENGLISH: Mapping[str, str] = {
     "lead.one": "{technique} was used to fine-tune {models} on {task}, with {seeds}.",
     "lead.seeds.one": "one seed",
     "lead.seeds.many": "{n} seeds",
+    "lead.seeds.range": "{least} to {most} seeds",
     "lead.none": "No run is done yet.",
     "lead.guessing": "Nothing here beats guessing: no accuracy is above what always answering one class reaches by "
     "chance.",
@@ -198,7 +201,7 @@ ENGLISH: Mapping[str, str] = {
     "column.lower": "lower",
     "column.difference": "difference, points",
     "column.p": "p",
-    "column.p_holm": "p, Holm",
+    "column.p_holm": "p, corrected",
     "column.superiority": "P(higher > lower)",
     "column.seeds_won": "seeds won, tied, lost",
     "column.found": "found from, points",
@@ -206,6 +209,8 @@ ENGLISH: Mapping[str, str] = {
     "pairs.interval": "{value} ({low} to {high})",
     "pairs.counts": "{wins}, {ties}, {losses}",
     "pairs.caption": "With 95% intervals, of each pair by itself; p by {method}, two-sided, Holm over {pairs} pairs.",
+    "pairs.caption.race": "With 95% intervals, of each pair by itself; p by {method}, two-sided, with all seeds that "
+    "both have. Corrected p: the smallest of any round, times {pairs} pairs, and for the rounds.",
     "pairs.superiority": "P(higher > lower): how probably the first, trained once more, has more right answers than "
     "the second trained with the same seed, on as many new examples.",
     "pairs.found": "Found from: the smallest difference that is found with a power of {power:.0%}, if the answers "
