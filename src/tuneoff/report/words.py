@@ -212,6 +212,11 @@ ENGLISH: Mapping[str, str] = {
     "vary as measured and the pair has the smallest p.",
     "pairs.left_out": "Not compared, for want of common seeds or examples: {pairs}.",
     "pairs.cut": "The first {shown} of {pairs} pairs; all are in tables/pairs.csv.",
+    "kind.better": "higher is better",
+    "kind.equal": "equal within the margin",
+    "kind.open": "not told apart",
+    "compare.techniques": "Techniques",
+    "compare.seeds": "Not all have the same seeds; a pair is compared over those that both have.",
     # Baselines, details of each technique, slices
     "html.baselines": "Against cheap baselines",
     "html.details": "Details of each technique",
