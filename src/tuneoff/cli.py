@@ -128,7 +128,7 @@ def audit(
 @app.command()
 def compare(
     files: Annotated[
-        list[Path], typer.Argument(metavar="A.jsonl B.jsonl ...", help="A file a technique, two or more.")
+        list[Path], typer.Argument(metavar="FILE", help="Two or more, each the predictions of a technique.")
     ],
     margin: Annotated[
         float | None,

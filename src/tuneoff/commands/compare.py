@@ -1,7 +1,7 @@
 """`tuneoff compare`: the evidence of a study, for predictions that were made elsewhere."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,15 @@ def compare_command(paths: Sequence[Path], *, margin: float | None, as_json: boo
     console = Console(highlight=False)
     for sentence in result["sentences"]:
         console.print(Text(f"- {sentence['text']}"))
-    said = [sentence["text"] for sentence in result["sentences"]]
     for table in (_techniques_table(result), short_pair_table(result)):
         console.print()
         console.print(TerminalTable(table))
-    console.print()
-    for pair in result["pairs"]:
-        if pair["verdict"]["text"] not in said:
-            console.print(Text(f"- {pair['verdict']['text']}"))
+    said = [sentence["text"] for sentence in result["sentences"]]
+    others = [text for pair in result["pairs"] if (text := pair["verdict"]["text"]) not in said]
+    if others:
+        console.print()
+    for text in others:
+        console.print(Text(f"- {text}"))
 
 
 def compared(files: Sequence[PredictionFile], margin: float | None = None) -> dict[str, Any]:
@@ -88,8 +89,16 @@ def _techniques_table(result: Mapping[str, Any], say: Words = WORDS) -> Table:
             f"{one['examples']:,}",
         )
         rows.append([Cell(text) for text in (one["technique"], *values)])
+    return Table("techniques", say("compare.techniques"), columns, rows, list(_explained(techniques, say)))
+
+
+def _explained(techniques: Sequence[Mapping[str, Any]], say: Words) -> Iterator[str]:
+    if any(one["accuracy_sd"] is not None for one in techniques):
+        yield say("compare.spread")
     covers = {one["accuracy_interval"]["covers"] for one in techniques}
-    captions = [say("table.interval.examples" if EXAMPLES in covers else "table.interval")]
+    if len(covers) > 1:
+        yield say("compare.interval")
+    else:
+        yield say("table.interval.examples" if EXAMPLES in covers else "table.interval")
     if len({tuple(one["seeds"]) for one in techniques}) > 1:
-        captions.append(say("compare.seeds"))
-    return Table("techniques", say("compare.techniques"), columns, rows, captions)
+        yield say("compare.seeds")
