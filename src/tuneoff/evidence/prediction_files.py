@@ -85,11 +85,11 @@ def _names(path: Path) -> Iterator[str]:
 class _Content:
     """What is kept of a file: a byte for each prediction, and once for each example its label and where it stands."""
 
-    def __init__(self, path: Path, place: str) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
+        self.place = LINE
         self.numbers: dict[str, int] = {}
         self.labels: list[str] = []
-        self._place = place
         self._places = array("q")
         self._seeds: dict[int, bytearray] = {}
         self._given: dict[str, bool] = {}
@@ -98,12 +98,12 @@ class _Content:
 
     def where(self, place: int, field: str | None = None) -> str:
         """Return a place of the file in words, with the field that is meant."""
-        words = f"{self.path}, {self._place.format(place)}"
+        words = f"{self.path}, {self.place.format(place)}"
         return words if field is None else f"{words}, field '{field}'"
 
     def first_place(self, number: int) -> str:
         """Return in words where an example stands first."""
-        return self._place.format(self._places[number])
+        return self.place.format(self._places[number])
 
     def name(self, number: int) -> str:
         """Return what an example is called in messages."""
@@ -206,12 +206,17 @@ def _read(path: Path) -> _Content:
     if suffix not in READERS:
         hint = " If it holds one JSON object a line, name it .jsonl." if suffix == ".json" else ""
         raise DataError(f"{path}: files are read as {listed(READERS)}, not as '{suffix}'.{hint}")
-    table = None if suffix == ".jsonl" else READERS[suffix](path, str(path))
-    content = _Content(path, ROW if table and table.unit == "row" else LINE)
-    for place, row in zip(table.places, table.rows, strict=True) if table else _json_lines(path):
+    content = _Content(path)
+    for place, row in _json_lines(path) if suffix == ".jsonl" else _table_rows(path, suffix, content):
         content.add(place, row)
     content.check()
     return content
+
+
+def _table_rows(path: Path, suffix: str, content: _Content) -> Iterator[tuple[int, Row]]:
+    table = READERS[suffix](path, str(path))
+    content.place = ROW if table.unit == "row" else LINE
+    yield from zip(table.places, table.rows, strict=True)
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Row]]:
