@@ -1,6 +1,7 @@
 """Every pair of techniques as a table: difference, p, P(A > B), what could have been found, and the verdict."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tuneoff.report.table import Cell, Column, Table
@@ -13,6 +14,8 @@ RAW = (
     *("losses", "superiority", "superiority_low", "superiority_high", "seed_sd", "seeds", "examples"),
     *("smallest_difference", "examples_needed", "seeds_needed", "kind"),
 )
+# In a terminal that is too narrow, those with the highest number go first.
+DROPPABLE = {"found": 4, "seeds_won": 3, "p": 2, "superiority": 1}
 Pair = Mapping[str, Any]
 
 
@@ -44,6 +47,15 @@ def _pair_table(title: str, comparison: Mapping[str, Any], say: Words, most: int
     ]
     rows = [[_cell(column.name, pair, say) for column in columns] for pair in pairs[:most]]
     return Table("pairs", title, columns, rows, _explained(comparison, say, most) if pairs else [])
+
+
+def short_pair_table(comparison: Mapping[str, Any], say: Words = WORDS) -> Table:
+    """Return the table of one comparison's pairs for a terminal: all rows, the verdicts in two or three words."""
+    table = _pair_table(say("html.pairs"), comparison, say, None)
+    columns = [replace(column, droppable=DROPPABLE.get(column.name, 0)) for column in table.columns]
+    kinds = [pair["kind"] for pair in comparison["pairs"]]
+    rows = [[*row[:-1], Cell(say(f"kind.{kind}"), kind)] for row, kind in zip(table.rows, kinds, strict=True)]
+    return replace(table, columns=columns, rows=rows)
 
 
 def _cell(name: str, pair: Pair, say: Words) -> Cell:

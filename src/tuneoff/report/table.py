@@ -240,7 +240,7 @@ class TerminalTable:
         for place, column in enumerate(table.columns):
             heading = column.title.replace(" ", "\n") if column.numeric else column.title
             widest = max([len(line) for line in heading.split("\n")] + [row[place].cell_len for row in texts])
-            free = column.name in ("model", "note")
+            free = column.name in ("model", "note", "verdict")
             shown.add_column(
                 Text(heading),
                 justify="right" if column.numeric else "left",

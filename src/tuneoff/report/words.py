@@ -217,6 +217,15 @@ ENGLISH: Mapping[str, str] = {
     "vary as measured and the pair has the smallest p.",
     "pairs.left_out": "Not compared, for want of common seeds or examples: {pairs}.",
     "pairs.cut": "The first {shown} of {pairs} pairs; all are in tables/pairs.csv.",
+    "kind.better": "better",
+    "kind.equal": "equal",
+    "kind.open": "not told apart",
+    "compare.techniques": "Techniques",
+    "compare.spread": "Accuracies are means ± standard deviations (n - 1) over the seeds.",
+    "compare.interval": "The interval of the accuracy covers seeds and examples; with one seed the examples, for this "
+    "trained model.",
+    "compare.seeds": "Not all have the same seeds: a pair is compared over those that both have; where that is one, by "
+    "the exact McNemar test, and the verdict is about the trained models.",
     # Baselines, details of each technique, slices
     "html.baselines": "Against cheap baselines",
     "html.details": "Details of each technique",
