@@ -57,7 +57,8 @@ class Told:
         stages[:done] = [replace(stage, reason=Reason("done")) for stage in stages[:done]]
         self.stages = stages
         work = {stage.address: Work(0.0, 1.0, {"test": 0.0}) for stage in stages}
-        self.observer = self.reporter.watch(replace(plan, stages=stages), work)
+        self.plan, self.work = replace(plan, stages=stages), work
+        self.observer = self.reporter.watch(self.plan, work)
 
     @property
     def lines(self):
@@ -238,3 +239,20 @@ def test_the_wish_to_stop_is_passed_on():
     assert not observer.stop()
     asked.append(True)
     assert observer.stop()
+
+
+def test_a_second_plan_of_the_same_study_has_its_own_work_left(clock):
+    """As after the trials of a tuned study, or after a round."""
+    told = Told()
+    for stage in told.stages:
+        told.observer.began(stage)
+        for step in range(1, STEPS + 1):
+            clock.now += 1
+            told.train(stage, step)
+        told.observer.ended(stage, Ended())
+    told.observer = told.reporter.watch(told.plan, told.work)
+    told.observer.began(told.stages[0])
+    clock.now += LINE_EVERY
+    told.train(told.stages[0], 1)
+    left = (2 * STEPS - 1) * (2 * STEPS + LINE_EVERY) / (2 * STEPS + 1)
+    assert f"study: {int(left // 60)} min {round(left % 60):02d} s left" in told.lines[-1]

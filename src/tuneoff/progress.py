@@ -41,7 +41,8 @@ class Reporter:
     def watch(self, plan: Plan, work: Mapping[StageAddress, Work]) -> Observer:
         """Return the observer of a plan, given each stage's expected work."""
         self._plan, self._work = plan, work
-        self._total = sum(work[stage.address].total(stage) for stage in plan.to_run)
+        # What earlier plans of the same study did is behind, as the time that it took is.
+        self._total = self._done + sum(work[stage.address].total(stage) for stage in plan.to_run)
         done = len(plan.stages) - len(plan.to_run)
         self._number = done
         if done:
