@@ -6,7 +6,7 @@ import io
 import pytest
 
 from tuneoff.evidence.results import build_results
-from tuneoff.report.pair_tables import p_text, pair_tables, raw_pairs_table
+from tuneoff.report.pair_tables import p_text, pair_tables, raw_pairs_table, short_pair_table
 from tuneoff.report.table import csv_text
 
 
@@ -41,6 +41,15 @@ def test_one_seed_wins_nothing(tmp_path, made_up):
 def test_a_long_table_is_cut_and_says_where_all_is(results):
     (table,) = pair_tables(results, most=2)
     assert len(table.rows) == 2 and "The first 2 of 3 pairs; all are in tables/pairs.csv." in table.captions
+
+
+def test_a_terminal_gets_all_pairs_with_the_verdict_in_a_word_or_two(results):
+    comparison = results["comparisons"][0]
+    table = short_pair_table(comparison)
+    assert [row[-1].value for row in table.rows] == [pair["kind"] for pair in comparison["pairs"]]
+    assert {row[-1].text for row in table.rows} <= {"better", "equal", "not told apart"}
+    kept = ["higher", "lower", "difference", "p_holm", "verdict"]
+    assert [column.name for column in table.columns if not column.droppable] == kept
 
 
 def test_one_technique_has_no_pairs(tmp_path, made_up):
