@@ -1,6 +1,7 @@
 """Seeds in rounds: trained until it is clear, by whom and how far, and the same on the second run."""
 
 import pytest
+
 from tuneoff.evidence.results import build_results
 from tuneoff.running import compute_study
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from benchmarks.simulated import Truth
 from scipy.stats import binom
 
+from benchmarks.simulated import Truth
 from tuneoff.evidence.answers import Answers
 from tuneoff.evidence.pairs import p_value
 from tuneoff.evidence.race import levels, race, seeds_by_round

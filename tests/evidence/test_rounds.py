@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from tuneoff.evidence.results import build_results, standings
 from tuneoff.evidence.rounds import RACES
 

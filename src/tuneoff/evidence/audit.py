@@ -78,9 +78,10 @@ def mcnemar_p(discordant: NDArray[np.int64] | np.int64, difference: int) -> NDAr
     It is the binomial test that each kind has probability 1/2 (McNemar 1947, Psychometrika 12, 153-157; exact form in
     Mosteller 1952, Biometrics 8, 220-226). `discordant`, one or (k,), and `difference` have the same parity.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
-    return np.asarray(np.minimum(1.0, 2 * binom.cdf((discordant - difference) // 2, discordant, 0.5)))
+    count = np.asarray(discordant)
+    return np.asarray(np.minimum(1.0, 2 * bdtr((count - difference) // 2, count, 0.5)))
 
 
 def _possible_discordance(right_a: int, right_b: int, n: int) -> NDArray[np.int64]:

@@ -160,8 +160,8 @@ def _possible_variances(parts: Crossed) -> tuple[Floats, Floats]:
 @lru_cache(maxsize=64)
 def _chi_square_nodes(degrees: int) -> tuple[Floats, Floats]:
     """Return degrees / chi-square at the nodes of a quadrature over its probability, dense where it is small."""
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     places = (nodes + 1) / 2
-    return degrees / chi2.ppf(places**3, degrees), weights / 2 * 3 * places**2
+    return degrees / (2 * gammaincinv(degrees / 2, places**3)), weights / 2 * 3 * places**2

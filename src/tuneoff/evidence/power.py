@@ -151,7 +151,7 @@ def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
 
 def _mcnemar_power(design: Design, difference: float, level: float) -> float:
     """Sum over the number of discordant examples, and over how many of them favour the better technique."""
-    from scipy.stats import binom
+    from scipy.special import bdtr, bdtrik, gammaln, xlog1py, xlogy
 
     n, share = design.examples, min(design.discordance, 1.0)
     if share == 0:
@@ -159,11 +159,18 @@ def _mcnemar_power(design: Design, difference: float, level: float) -> float:
     reach = _REACH * math.sqrt(n * share * (1 - share)) + 1
     discordant = np.arange(max(0, math.floor(n * share - reach)), min(n, math.ceil(n * share + reach)) + 1)
     # The largest count whose doubled lower tail is within the level; -1 where there is none.
-    quantile = binom.ppf(level / 2, discordant, 0.5)
-    critical = np.where(binom.cdf(quantile, discordant, 0.5) > level / 2, quantile - 1, quantile)
+    reached = level / 2 >= 0.5**discordant
+    quantile = np.floor(np.where(reached, bdtrik(level / 2, discordant, 0.5), 0.0))
+    # Rounding may have put it one off.
+    critical = np.where(bdtr(quantile + 1, discordant, 0.5) <= level / 2, quantile + 1, quantile)
+    critical = np.where(bdtr(critical, discordant, 0.5) > level / 2, critical - 1, critical)
     favoured = (1 + difference / share) / 2
-    found = binom.cdf(critical, discordant, 1 - favoured) + binom.cdf(critical, discordant, favoured)
-    return float((binom.pmf(discordant, n, share) * found).sum())
+    found = bdtr(np.maximum(critical, 0), discordant, 1 - favoured) + bdtr(
+        np.maximum(critical, 0), discordant, favoured
+    )
+    ways = gammaln(n + 1) - gammaln(discordant + 1) - gammaln(n - discordant + 1)
+    chance = np.exp(ways + xlogy(discordant, share) + xlog1py(n - discordant, -share))
+    return float((chance * np.where(reached, found, 0.0)).sum())
 
 
 def _crossed_power(design: Design, level: float) -> Callable[[float], float]:
@@ -185,11 +192,11 @@ def _crossed_power(design: Design, level: float) -> Callable[[float], float]:
 
 def _expected(design: Design) -> tuple[Crossed, Floats]:
     """Return the mean squares that a design leads to, those between seeds at nodes (k,), with their weights."""
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     degrees = design.seeds - 1
-    chances = chi2.ppf((nodes + 1) / 2, degrees) / degrees
+    chances = 2 * gammaincinv(degrees / 2, (nodes + 1) / 2) / degrees
     of_seeds = (design.rest + design.examples * design.between_seeds) * chances
     same = np.ones_like(of_seeds)
     parts = Crossed(

@@ -87,7 +87,9 @@ def p_text(p: float) -> str:
 def _explained(comparison: Mapping[str, Any], say: Words, most: int | None) -> list[str]:
     pairs = comparison["pairs"]
     captions = [
-        say("pairs.caption.race" if comparison["race"] else "pairs.caption", method=pairs[0]["method"], pairs=len(pairs)),
+        say(
+            "pairs.caption.race" if comparison["race"] else "pairs.caption", method=pairs[0]["method"], pairs=len(pairs)
+        ),
         say("pairs.superiority"),
         say("pairs.found", power=comparison["power"]),
     ]
