@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.errors import StoreError
+from tuneoff.report.budget_charts import budget_drawing
 from tuneoff.report.curve_charts import Drawing, joint_drawing, technique_drawing
 from tuneoff.report.pair_charts import ranks_drawing, superiority_drawing
-from tuneoff.report.point_charts import point_drawing
+from tuneoff.report.point_charts import COSTS, point_drawing
 from tuneoff.report.tables import model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-JOINT = ("ranks", "superiority", "steps", "seconds", "time", "parameters")
+JOINT = ("ranks", "superiority", "steps", "seconds", "time", "parameters", "memory", "budget")
 Results = Mapping[str, Any]
 
 
@@ -78,14 +79,16 @@ def make_figure(results: Results, curves: "pd.DataFrame", name: str, say: Words 
 
 def _joint(kind: str, results: Results, model: str, curves: "pd.DataFrame", place: str, say: Words) -> Drawing | None:
     techniques = [technique["name"] for technique in results["study"]["techniques"]]
-    own = {part: [row for row in results[part] if row["model"] == model] for part in ("runs", "techniques")}
+    own = {part: [row for row in results[part] if row["model"] == model] for part in ("runs", "techniques", "tuning")}
     if kind in ("ranks", "superiority"):
         comparison = next(one for one in results["comparisons"] if one["model"] == model)
         if kind == "ranks":
             return ranks_drawing(own["techniques"], comparison, techniques, place, say)
         return superiority_drawing(own["techniques"], comparison, place, say)
-    if kind in ("time", "parameters"):
-        return point_drawing(own["runs"], techniques, "seconds" if kind == "time" else "trained", place, say)
+    if kind == "budget":
+        return budget_drawing(own["tuning"], techniques, place, say)
+    if kind in COSTS:
+        return point_drawing(own["runs"], own["techniques"], techniques, kind, place, say)
     rows = curves[curves["series"] == "evaluation"]
     axis: Literal["steps", "seconds"] = "seconds" if kind == "seconds" else "steps"
     if axis == "seconds":
