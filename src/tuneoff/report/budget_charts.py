@@ -25,7 +25,7 @@ def budget_drawing(
     present = [name for name in techniques if own[name]]
     if not present:
         return None
-    values = [
+    values: list[dict[str, Any]] = [
         {"technique": name, "trials": number, "expected": statistics.fmean(expected)}
         for name in present
         # A fold in which trials failed has fewer numbers.

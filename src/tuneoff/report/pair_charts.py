@@ -62,7 +62,9 @@ def _apart(names: Sequence[str], comparison: Row) -> set[frozenset[int]]:
     return {frozenset((places[pair["a"]], places[pair["b"]])) for pair in better}
 
 
-def _intervals(order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words) -> "alt.LayerChart":
+def _intervals(
+    order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words
+) -> "alt.LayerChart | alt.FacetChart":
     import altair as alt
 
     values: list[dict[str, Any]] = []

@@ -103,7 +103,7 @@ def _means(seeds: Sequence[Row], rows: Sequence[Row], techniques: Sequence[str],
 
 def _front(means: Sequence[Row], cost: Cost) -> list[Row]:
     """The means on the Pareto front of accuracy and this one cost, the cheapest first."""
-    unknown = dict.fromkeys(ALL_COSTS)
+    unknown: dict[str, Any] = dict.fromkeys(ALL_COSTS)
     candidates = [
         Candidate(**{**unknown, "name": point["technique"], "accuracy": point["accuracy"], cost: point[cost]})
         for point in means

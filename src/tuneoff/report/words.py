@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tuneoff.evidence.choice import SENTENCES as WHY
 from tuneoff.evidence.notices import NOTICES
 from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 from tuneoff.report.chart_words import CHARTS
@@ -10,6 +11,7 @@ ENGLISH: Mapping[str, str] = {
     **{f"notice.{name}": text for name, text in NOTICES.items()},
     **{f"verdict.{name}": text for name, text in VERDICTS.items()},
     **{f"summary.{name}": text for name, text in SUMMARIES.items()},
+    **{f"choice.why.{name}": text for name, text in WHY.items()},
     # Columns
     "column.model": "model",
     "column.technique": "technique",
@@ -181,6 +183,16 @@ ENGLISH: Mapping[str, str] = {
     "vary as measured and the pair has the smallest p.",
     "pairs.left_out": "Not compared, for want of common seeds or examples: {pairs}.",
     "pairs.cut": "The first {shown} of {pairs} pairs; all are in tables/pairs.csv.",
+    # What to choose
+    "html.choices": "What to choose",
+    "column.limit": "limit",
+    "column.take": "take",
+    "column.why": "why",
+    "choice.no_limit": "none",
+    "choice.time": "time: {limit}",
+    "choice.memory": "peak memory: {limit}",
+    "choice.caption": "The technique that costs the least time among those within the limit that no other of them is "
+    "known to beat.",
     # Baselines, details of each technique, slices
     "html.baselines": "Against cheap baselines",
     "html.details": "Details of each technique",
