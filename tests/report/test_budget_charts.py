@@ -9,7 +9,8 @@ def row(chain, expected, fold=None):
 
 
 def points(drawing):
-    values = drawing.chart.to_dict()["layer"][0]["data"]["values"]
+    spec = drawing.chart.to_dict()
+    values = spec["datasets"][spec["data"]["name"]]
     return [(value["technique"], value["trials"], value["expected"]) for value in values]
 
 
