@@ -153,7 +153,7 @@ def test_a_result_shows_itself(result):
     assert page.lstrip().startswith("<") and "linear-probe" in page and "<table" in page
 
 
-@pytest.mark.parametrize("kind", ["steps", "seconds", "time", "parameters", "lora"])
+@pytest.mark.parametrize("kind", ["steps", "seconds", "time", "parameters", "memory", "lora"])
 def test_a_result_is_plotted(result, kind):
     plot = result.plot(kind)
     assert isinstance(plot.chart, alt.TopLevelMixin) and repr(plot) == f"Plot('{kind}')"

@@ -75,7 +75,8 @@ class Result:
         return pd.DataFrame(rows)
 
     def plot(self, kind: str = "steps") -> Plot:
-        """Return a figure: `steps`, `seconds`, `time`, `parameters`, or a technique's name for its own curves.
+        """Return a figure: `ranks`, `superiority`, `steps`, `seconds`, `time`, `parameters`, `memory`, `budget`, or a
+        technique's name for its own curves.
 
         Raises StoreError for a name that there is not.
         """

@@ -64,10 +64,13 @@ def test_all_files_are_written(five):
         "lora",
         "linear-probe+full",
         "linear-probe+lora",
+        "ranks",
+        "superiority",
         "steps",
         "seconds",
         "time",
         "parameters",
+        "memory",
     ]
     figures = {path.name for path in (store.root / "figures").iterdir()}
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
@@ -90,7 +93,7 @@ def test_the_page_needs_nothing_from_outside(five):
     page = Page(text)
     assert not page.all("script") and not page.all("link") and "url(" not in text and "@import" not in text
     assert page.all("meta")[1]["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    assert len(page.all("img")) == 9
+    assert len(page.all("img")) == 12
     for image in page.all("img"):
         assert image["alt"].startswith("Chart: ")
         kind, _, data = image["src"].partition(";base64,")
@@ -109,7 +112,7 @@ def test_the_page_says_what_came_out_and_what_failed(five):
     )
     assert "failed: loss is not finite (step 12)" in text
     assert "nothing may be chosen by looking at them" in text
-    for title in ("Results", "Model", "Trained model", "Data", "Protocol", "Hardware and versions"):
+    for title in ("Results", "What to choose", "Model", "Trained model", "Data", "Protocol", "Hardware and versions"):
         assert title in text
     assert (
         "stages/small-e5/mini-rte-ru-phenomenon/lora/seed-0" in text
@@ -202,9 +205,8 @@ def test_the_protocol_in_words_leaves_out_what_is_unknown(tmp_path, made_up):
 
 
 def test_every_message_is_used_and_every_used_message_exists():
-    code = "".join(path.read_text(encoding="utf-8") for path in SOURCE.iterdir() if path.suffix in (".py", ".j2"))
-    words_py = (SOURCE / "words.py").read_text(encoding="utf-8")
-    code = code.replace(words_py, "")
+    sources = [path for path in SOURCE.iterdir() if path.suffix in (".py", ".j2") and not path.stem.endswith("words")]
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
     used = set(re.findall(r'"((?:[a-z]+\.)+[a-zA-Z_.]+)"', code))
     # Their ids stand in the results, and evidence has the words.
     of_evidence = ("verdict.", "summary.", "race.")

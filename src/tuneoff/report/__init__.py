@@ -93,7 +93,7 @@ def html_table(results: Mapping[str, Any]) -> str:
 
 
 def figure(results: Mapping[str, Any], store: Store, kind: str) -> "alt.TopLevelMixin":
-    """Return a figure as an altair chart: of a technique by its name, or `steps`, `seconds`, `time`, `parameters`.
+    """Return a figure as an altair chart: of a technique by its name, or one of all: `charts.JOINT` has their names.
 
     With several models, names are '<model>.<kind>'. Raises StoreError for a name that there is not, and where there is
     nothing to draw yet.

@@ -1,12 +1,14 @@
 """The figures of a study: which there are, under which names, and what stands in for one that cannot be drawn."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.errors import StoreError
+from tuneoff.report.budget_charts import budget_drawing
 from tuneoff.report.curve_charts import Drawing, joint_drawing, technique_drawing
-from tuneoff.report.point_charts import point_drawing
+from tuneoff.report.pair_charts import ranks_drawing, superiority_drawing
+from tuneoff.report.point_charts import COSTS, point_drawing
 from tuneoff.report.tables import model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-JOINT = ("steps", "seconds", "time", "parameters")
+JOINT = ("ranks", "superiority", "steps", "seconds", "time", "parameters", "memory", "budget")
 Results = Mapping[str, Any]
 
 
@@ -58,43 +60,52 @@ def make_figure(results: Results, curves: "pd.DataFrame", name: str, say: Words 
     if name not in known:
         raise StoreError(f"no figure '{name}' in this study; there are: {', '.join(known)}")
     model, kind = known[name]
-    techniques = [technique["name"] for technique in results["study"]["techniques"]]
     own = curves[curves["model"] == model]
     place = _place(results, model, say)
-    split = results["study"]["protocol"].get("eval_on", "test")
     technique = None if name.rsplit(".", 1)[-1] in JOINT else kind
     drawing: Drawing | None
     if technique:
         title = say("chart.technique", technique=technique)
         rows = own[own["technique"] == technique]
-        drawing = technique_drawing(rows, technique, place, split, say) if _drawable(rows) else None
+        drawing = technique_drawing(rows, technique, place, _watched(results), say) if _drawable(rows) else None
     else:
         title = say(f"chart.{kind}")
-        drawing = _joint(
-            kind, own, [run for run in results["runs"] if run["model"] == model], techniques, place, split, say
-        )
+        drawing = _joint(kind, results, model, own, place, say)
     if drawing is None:
-        skipped = say("skipped.technique", technique=technique) if technique else say(f"skipped.{kind}")
+        skipped = say("skipped.technique", technique=technique) if technique else _skipped(kind, results, model, say)
         return Figure(name, title, technique, model, None, skipped=skipped)
     return Figure(name, title, technique, model, drawing.chart, drawing.captions)
 
 
-def _joint(
-    kind: str,
-    curves: "pd.DataFrame",
-    runs: Sequence[Mapping[str, Any]],
-    techniques: Sequence[str],
-    place: str,
-    split: str,
-    say: Words,
-) -> Drawing | None:
-    if kind in ("time", "parameters"):
-        return point_drawing(runs, techniques, "seconds" if kind == "time" else "trained", place, say)
+def _joint(kind: str, results: Results, model: str, curves: "pd.DataFrame", place: str, say: Words) -> Drawing | None:
+    techniques = [technique["name"] for technique in results["study"]["techniques"]]
+    own = {part: [row for row in results[part] if row["model"] == model] for part in ("runs", "techniques", "tuning")}
+    if kind in ("ranks", "superiority"):
+        comparison = next(one for one in results["comparisons"] if one["model"] == model)
+        if kind == "ranks":
+            return ranks_drawing(own["techniques"], comparison, techniques, place, say)
+        return superiority_drawing(own["techniques"], comparison, place, say)
+    if kind == "budget":
+        return budget_drawing(own["tuning"], techniques, place, say)
+    if kind in COSTS:
+        return point_drawing(own["runs"], own["techniques"], techniques, kind, place, say)
     rows = curves[curves["series"] == "evaluation"]
     axis: Literal["steps", "seconds"] = "seconds" if kind == "seconds" else "steps"
     if axis == "seconds":
         rows = rows[rows["seconds"].notna()]
+    split = _watched(results)
     return joint_drawing(rows, techniques, axis, place, split, say) if _drawable(rows) else None
+
+
+def _skipped(kind: str, results: Results, model: str, say: Words) -> str:
+    """Say why there is no such joint figure."""
+    if kind == "superiority" and any(one["pairs"] for one in results["comparisons"] if one["model"] == model):
+        return say("skipped.superiority.many", techniques=len(results["study"]["techniques"]))
+    return say(f"skipped.{kind}")
+
+
+def _watched(results: Results) -> str:
+    return str(results["study"]["protocol"].get("eval_on", "test"))
 
 
 def _drawable(rows: "pd.DataFrame") -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from tuneoff.report.charts import Figure
+from tuneoff.report.choice_table import choice_table
 from tuneoff.report.detail_tables import detail_sections
 from tuneoff.report.pair_tables import pair_tables
 from tuneoff.report.sentences import lead, protocol_sentences
@@ -88,6 +89,7 @@ def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | No
             techniques=[picture for picture in embedded if picture.figure.technique],
             together=[picture for picture in embedded if not picture.figure.technique],
             pairs=[one for one in pair_tables(results, say) if one.rows],
+            choices=choice_table(results, say),
             sections=detail_sections(results, say),
             setting=[model_table(results, say), trained_table(results, say), data_table(results, say)],
             hardware=hardware_table(results, say),

@@ -28,12 +28,16 @@ def time_ticks(low: float, high: float, log: bool, most: int = 6) -> list[float]
 
 
 def count_ticks(low: float, high: float) -> list[float]:
-    """Return round numbers for a log axis from low to high: powers of ten, or 1, 2 and 5 times them where few."""
+    """Return round numbers for a log axis from low to high: powers of ten, or their multiples where few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     tens = [10.0**power for power in powers if low <= 10.0**power <= high]
     if len(tens) >= 3:
         return tens[:: math.ceil(len(tens) / 6)]
-    return [digit * 10.0**power for power in powers for digit in (1, 2, 5) if low <= digit * 10.0**power <= high]
+    for digits in ((1, 2, 5), range(1, 10)):
+        ticks = [digit * 10.0**power for power in powers for digit in digits if low <= digit * 10.0**power <= high]
+        if len(ticks) >= 2:
+            break
+    return ticks
 
 
 def padded(values: Sequence[float], share: float = 0.08, least: float = 0.01) -> tuple[float, float]:
@@ -65,23 +69,36 @@ class Label:
         return start, start + length
 
 
-def place_labels(labels: Sequence[Label], width: float, height: float) -> list[Label]:
+Box = tuple[float, float, float, float]
+
+
+def place_labels(labels: Sequence[Label], width: float, height: float, drawn: Sequence[Box] = ()) -> list[Label]:
     """Return the labels in the same order, each beside its point: no two overlap, and all are inside.
 
-    Each takes the nearest free place on the right or left of its point, off all points. Where one finds none, all are
-    stacked instead, which needs a height of LINE pixels for each and may cover points.
+    Each takes the nearest free place on the right or left of its point, off all points and off what else is `drawn`
+    (from x to x, from y to y). Where one finds none, that may be covered; where one still finds none, all are stacked
+    instead, which needs a height of LINE pixels for each and may cover points.
     """
+    placed = _beside(labels, width, height, drawn)
+    if placed is None and drawn:
+        placed = _beside(labels, width, height, ())
+    return _stacked(labels, width, height) if placed is None else placed
+
+
+def _beside(labels: Sequence[Label], width: float, height: float, drawn: Sequence[Box]) -> list[Label] | None:
     placed: list[Label] = []
     for label in labels:
         points = [other for other in labels if (other.x, other.y) != (label.x, label.y)]
         free = (
             place
             for place in _places(label, width, height)
-            if not any(_overlap(place, other) for other in placed) and not any(_hides(place, point) for point in points)
+            if not any(_overlap(place, other) for other in placed)
+            and not any(_hides(place, point) for point in points)
+            and not any(_crosses(place, box) for box in drawn)
         )
         chosen = next(free, None)
         if chosen is None:
-            return _stacked(labels, width, height)
+            return None
         placed.append(chosen)
     return placed
 
@@ -126,3 +143,9 @@ def _share_columns(one: Label, other: Label) -> bool:
 def _hides(label: Label, point: Label) -> bool:
     start, end = label.covers()
     return start - RADIUS < point.x < end + RADIUS and abs(label.y - point.y) < LINE / 2 + RADIUS
+
+
+def _crosses(label: Label, box: Box) -> bool:
+    start, end = label.covers()
+    left, right, top, bottom = box
+    return start - 1 < right and left < end + 1 and top < label.y + LINE / 2 and bottom > label.y - LINE / 2

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 # M. Okabe, K. Ito, "Color Universal Design" (2008), without the yellow, which is too light for lines on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8A6D3B")
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1, 1, 1), (1, 4))
+# From orange over white to blue: the ends differ in hue for all kinds of colour vision, and darken alike.
+DIVERGING = ("#B35806", "#F7F7F7", "#1F5F99")
 TRAINING, EVALUATION = "#56B4E9", "#D55E00"
 GREY = "#595959"
 WIDTH, HEIGHT = 350, 180
@@ -26,7 +28,7 @@ def technique_styles(techniques: Sequence[str]) -> dict[str, tuple[str, tuple[in
 
 
 def styled(
-    chart: "alt.VConcatChart | alt.LayerChart | alt.FacetChart", title: str, captions: Sequence[str]
+    chart: "alt.VConcatChart | alt.HConcatChart | alt.LayerChart | alt.FacetChart", title: str, captions: Sequence[str]
 ) -> "alt.TopLevelMixin":
     """Return a chart with title, captions under the title, and the look that all share."""
     import textwrap

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 
+from tuneoff.evidence.choice import SENTENCES as WHY
 from tuneoff.evidence.notices import NOTICES
 from tuneoff.evidence.rounds import RACES
 from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
+from tuneoff.report.chart_words import CHARTS
 
 ENGLISH: Mapping[str, str] = {
     **{f"notice.{name}": text for name, text in NOTICES.items()},
     **{f"verdict.{name}": text for name, text in VERDICTS.items()},
     **{f"race.{name}": text for name, text in RACES.items()},
     **{f"summary.{name}": text for name, text in SUMMARIES.items()},
+    **{f"choice.why.{name}": text for name, text in WHY.items()},
     # Columns
     "column.model": "model",
     "column.technique": "technique",
@@ -117,39 +120,7 @@ ENGLISH: Mapping[str, str] = {
     "unit.MB": "{value} MB",
     "unit.GB": "{value} GB",
     "unit.TB": "{value} TB",
-    # Charts
-    "axis.steps": "optimizer steps",
-    "axis.seconds": "time, as if run alone",
-    "axis.seconds.log": "time, as if run alone (log scale)",
-    "axis.trained": "trained parameters (log scale)",
-    "axis.loss": "loss (cross entropy)",
-    "axis.accuracy": "accuracy",
-    "series.training": "training (batches)",
-    "series.evaluation": "evaluation ({split})",
-    "chart.technique": "{technique}: loss and accuracy while training",
-    "chart.steps": "All techniques over steps",
-    "chart.seconds": "All techniques over time",
-    "chart.time": "Accuracy against time",
-    "chart.parameters": "Accuracy against trained parameters",
-    "chart.seeds": "seeds: {n}",
-    "chart.stage": "{stage} begins",
-    "caption.technique": "Thin: batches of the training; thick: the whole {split} split.",
-    "caption.curves": "Loss and accuracy on the {split} split.",
-    "caption.preparation": "Time includes preparation; a shared stage counts in full.",
-    "caption.points": "Accuracy on test after the last step.",
-    "caption.points_seeds": "Large points: means over seeds; small points: seeds.",
-    "caption.seeds": "Light lines: seeds; full lines: their mean.",
-    "caption.binned": "Training points are means over {width} steps.",
-    "caption.cut": "Losses above {limit} are not shown.",
-    "caption.stage": "A dashed line marks where a stage begins.",
-    "caption.diamond": "A diamond marks where a next stage begins.",
-    "caption.shared": "A stage that several techniques share is drawn once.",
-    "caption.failed": "Runs that failed are drawn as far as they came.",
-    "skipped.technique": "{technique}: no history is stored, so there is no figure.",
-    "skipped.steps": "No evaluation is stored, so there is no chart over steps.",
-    "skipped.seconds": "No evaluation is stored, so there is no chart over time.",
-    "skipped.time": "No run is done, so there is no chart of accuracy against time.",
-    "skipped.parameters": "No run is done, so there is no chart of accuracy against trained parameters.",
+    **CHARTS,
     # The report's text
     "html.language": "en",
     "html.techniques": "Each technique",
@@ -226,6 +197,16 @@ ENGLISH: Mapping[str, str] = {
     "trained model.",
     "compare.seeds": "Not all have the same seeds: a pair is compared over those that both have; where that is one, by "
     "the exact McNemar test, and the verdict is about the trained models.",
+    # What to choose
+    "html.choices": "What to choose",
+    "column.limit": "limit",
+    "column.take": "take",
+    "column.why": "why",
+    "choice.no_limit": "none",
+    "choice.time": "time: {limit}",
+    "choice.memory": "peak memory: {limit}",
+    "choice.caption": "The technique that costs the least time among those within the limit that no other of them is "
+    "known to beat.",
     # Baselines, details of each technique, slices
     "html.baselines": "Against cheap baselines",
     "html.details": "Details of each technique",

@@ -1,0 +1,73 @@
+"""What charts say, by message id: axes, titles, captions, and why there is no chart."""
+
+from collections.abc import Mapping
+
+CHARTS: Mapping[str, str] = {
+    "axis.steps": "optimizer steps",
+    "axis.seconds": "time, as if run alone",
+    "axis.seconds.log": "time, as if run alone (log scale)",
+    "axis.trained": "trained parameters (log scale)",
+    "axis.memory": "peak memory (log scale)",
+    "axis.trials": "trials",
+    "axis.expected": "expected accuracy on dev",
+    "axis.loss": "loss (cross entropy)",
+    "axis.accuracy": "accuracy",
+    "series.training": "training (batches)",
+    "series.evaluation": "evaluation ({split})",
+    "chart.technique": "{technique}: loss and accuracy while training",
+    "chart.steps": "All techniques over steps",
+    "chart.seconds": "All techniques over time",
+    "chart.time": "Accuracy against time",
+    "chart.parameters": "Accuracy against trained parameters",
+    "chart.memory": "Accuracy against peak memory",
+    "chart.budget": "Accuracy on dev against trials",
+    "chart.ranks": "Accuracies, and which cannot be told apart",
+    "chart.superiority": "How probably one does better than another",
+    "chart.seeds": "seeds: {n}",
+    "chart.stage": "{stage} begins",
+    "caption.technique": "Thin: batches of the training; thick: the whole {split} split.",
+    "caption.curves": "Loss and accuracy on the {split} split.",
+    "caption.preparation": "Time includes preparation; a shared stage counts in full.",
+    "caption.points": "Accuracy on test after the last step.",
+    "caption.points_seeds": "Large points: means over seeds; small points: seeds.",
+    "caption.points_bars": "Bars: 95% intervals over seeds and examples.",
+    "caption.points_bars.examples": "Bars: 95% intervals over the examples, for these trained models.",
+    "caption.front": "Thin line: the highest mean accuracy to be had at each cost (Pareto front); steps within the "
+    "bars may be chance.",
+    "caption.budget": "Expected accuracy on dev of the trial chosen among so many of those done, drawn at random (Tang "
+    "et al. 2020). It is too good, since dev chose.",
+    "caption.budget_folds": "Means over folds.",
+    "caption.interval": "Accuracy on test with its 95% interval over seeds and examples.",
+    "caption.interval.examples": "Accuracy on test with its 95% interval over the examples, for these trained models.",
+    "caption.bars": "A bar joins techniques of which no two are told apart (Holm at {level:.0%}, pairs: {pairs}); its "
+    "dots are its members.",
+    "caption.no_bar": "Two without a common bar are told apart.",
+    "caption.all_apart": "All techniques are told apart (Holm at {level:.0%}, pairs: {pairs}), so no bar joins any.",
+    "caption.bars_cut": "Only {shown} of {groups} bars are drawn, so two without a common bar may still not be told "
+    "apart: tables/pairs.csv has all pairs.",
+    "caption.left_out": "Pairs that could not be compared are joined like those not told apart.",
+    "caption.superiority": "How probably the row's technique, trained once more, has more right answers than the "
+    "column's, trained with the same seed, on as many new examples.",
+    "caption.framed": "Framed, bold: told apart (Holm at {level:.0%}, pairs: {pairs}).",
+    "caption.none_framed": "No two are told apart; those that were would have a frame.",
+    "caption.superiority.left_out": "A pair that could not be compared has no cell.",
+    "caption.seeds": "Light lines: seeds; full lines: their mean.",
+    "caption.binned": "Training points are means over {width} steps.",
+    "caption.cut": "Losses above {limit} are not shown.",
+    "caption.stage": "A dashed line marks where a stage begins.",
+    "caption.diamond": "A diamond marks where a next stage begins.",
+    "caption.shared": "A stage that several techniques share is drawn once.",
+    "caption.failed": "Runs that failed are drawn as far as they came.",
+    "skipped.technique": "{technique}: no history is stored, so there is no figure.",
+    "skipped.steps": "No evaluation is stored, so there is no chart over steps.",
+    "skipped.seconds": "No evaluation is stored, so there is no chart over time.",
+    "skipped.time": "No run is done, so there is no chart of accuracy against time.",
+    "skipped.parameters": "No run is done, so there is no chart of accuracy against trained parameters.",
+    "skipped.memory": "Peak memory is not known of any run, or was measured in different ways, so there is no chart of "
+    "accuracy against it.",
+    "skipped.budget": "No settings were chosen from trials, so there is no chart of accuracy against trials.",
+    "skipped.ranks": "No two techniques were compared, so there is no chart of which can be told apart.",
+    "skipped.superiority": "No two techniques were compared, so there is no matrix of pairs.",
+    "skipped.superiority.many": "With {techniques} techniques a matrix of pairs could not be read; tables/pairs.csv "
+    "has them.",
+}
