@@ -117,7 +117,7 @@ def test_the_summary_names_what_was_found_and_counts_the_rest():
 
 def test_the_summary_of_one_seed_is_about_the_trained_models():
     found = comparison(pair(seeds=1, **OPEN))
-    assert ids(found) == ["pair_not_apart", "finds_one_one_seed", "one_seed"]
+    assert ids(found) == ["pair_not_apart", "finds_pair_one_seed", "one_seed"]
     other = pair(seeds=1, **OPEN, a="other") | {"smallest_difference": 0.05}
     assert ids(comparison(pair(seeds=1, **OPEN), other))[1] == "finds_one_seed"
     assert ids(comparison(pair(**OPEN, smallest_difference=None)))[1] == "finds_nothing"

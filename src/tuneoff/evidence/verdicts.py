@@ -41,13 +41,17 @@ SUMMARIES = {
     "more": "{count} more verdicts are in the report.",
     "equal": "{equal} of {pairs} pairs are equal within your margin of {margin:g} points.",
     "finds": "With {examples} examples and {seeds} seeds, this design finds differences of {least:.1f} to {most:.1f} "
-    "points or more (power {power:.0%}, pairs corrected for: {pairs}).",
+    "points or more (power {power:.0%}, corrected for {pairs} pairs).",
     "finds_one_seed": "With {examples} examples, this design finds differences of {least:.1f} to {most:.1f} points or "
-    "more between two trained models (power {power:.0%}, pairs corrected for: {pairs}).",
+    "more between two trained models (power {power:.0%}, corrected for {pairs} pairs).",
     "finds_one": "With {examples} examples and {seeds} seeds, this design finds differences of {least:.1f} points or "
-    "more (power {power:.0%}, pairs corrected for: {pairs}).",
+    "more (power {power:.0%}, corrected for {pairs} pairs).",
     "finds_one_one_seed": "With {examples} examples, this design finds differences of {least:.1f} points or more "
-    "between two trained models (power {power:.0%}, pairs corrected for: {pairs}).",
+    "between two trained models (power {power:.0%}, corrected for {pairs} pairs).",
+    "finds_pair": "With {examples} examples and {seeds} seeds, this design finds differences of {least:.1f} points or "
+    "more (power {power:.0%}).",
+    "finds_pair_one_seed": "With {examples} examples, this design finds differences of {least:.1f} points or more "
+    "between two trained models (power {power:.0%}).",
     "finds_nothing": "With {examples} examples and {seeds} seeds, this design finds no difference reliably, however "
     "large: add seeds.",
     "one_seed": "One seed: these verdicts are about the trained models, not about the techniques; other seeds may "
@@ -153,7 +157,8 @@ def _finds(comparison: Row) -> Sentence:
     if not smallest:
         return _said(SUMMARIES, "finds_nothing", examples=examples, seeds=seeds)
     alike = f"{100 * min(smallest):.1f}" == f"{100 * max(smallest):.1f}"
-    name = f"finds{'_one' if alike else ''}{'_one_seed' if seeds == 1 else ''}"
+    span = "_pair" if len(pairs) == 1 else "_one" if alike else ""
+    name = f"finds{span}{'_one_seed' if seeds == 1 else ''}"
     reach = {"least": 100 * min(smallest), "most": 100 * max(smallest), "power": comparison["power"]}
     return _said(SUMMARIES, name, examples=examples, seeds=seeds, pairs=len(pairs), **reach)
 
