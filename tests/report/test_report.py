@@ -49,9 +49,9 @@ class Page(html.parser.HTMLParser):
 def five(tmp_path_factory, made_up):
     root = tmp_path_factory.mktemp("five")
     store = made_up(failed=(("full", 0),)).write(root)
-    begun = time.perf_counter()
+    begun = time.process_time()  # of this process alone: what else the machine does is not the report's time
     page = write_report(store)
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 12
     return store, page
 
 
@@ -205,7 +205,9 @@ def test_the_protocol_in_words_leaves_out_what_is_unknown(tmp_path, made_up):
 
 
 def test_every_message_is_used_and_every_used_message_exists():
-    sources = [path for path in SOURCE.iterdir() if path.suffix in (".py", ".j2") and not path.stem.endswith("words")]
+    folders = [SOURCE, SOURCE.parent / "commands"]
+    files = [path for folder in folders for path in folder.iterdir() if path.suffix in (".py", ".j2")]
+    sources = [path for path in files if not path.stem.endswith("words")]
     code = "".join(path.read_text(encoding="utf-8") for path in sources)
     used = set(re.findall(r'"((?:[a-z]+\.)+[a-zA-Z_.]+)"', code))
     # Their ids stand in the results, and evidence has the words.
