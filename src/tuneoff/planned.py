@@ -125,6 +125,8 @@ def plan_stage(
             "precision": question.precision,
             "parent": parent.key if parent else None,
         }
+        if question.data.also and budget.opens_test:  # left out where there is none, so that older keys stay valid
+            parts["also_test"] = dict(question.data.also)
     return PlannedStage(
         address=address,
         spec=spec,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneoff.evidence.answers import Answers, Key, answers
+from tuneoff.evidence.away import also_metrics, also_rows
 from tuneoff.evidence.chains import trace
 from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.details import detail_rows
@@ -47,7 +48,9 @@ def build_results(store: Store) -> dict[str, Any]:
         for seed in study["seeds"]
         for fold in folds
     ]
-    runs = run_rows(store, asked, records)
+    also = list(study["task"].get("also_test") or {})
+    runs = [{**run, "also": also_metrics(store, run, also)} for run in run_rows(store, asked, records)]
+    away = also_rows(store, runs, also)
     measured = answers(store, runs)
     tuning = tuning_rows(store, study, asked)
     study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning)]
@@ -60,7 +63,7 @@ def build_results(store: Store) -> dict[str, Any]:
         "tuning": tuning,
         "details": detail_rows(store, study, runs),
         "runs": runs,
-        "techniques": technique_rows(runs, study["techniques"], measured),
+        "techniques": technique_rows(runs, study["techniques"], measured, away),
         "comparisons": _comparisons(study, tasks, measured),
     }
 

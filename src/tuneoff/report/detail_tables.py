@@ -1,9 +1,10 @@
-"""Sections of what means hide: cheap baselines, details of each technique, accuracy by slice."""
+"""Sections of what means hide: cheap baselines, further test sets, details of each technique, accuracy by slice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tuneoff.report.away_tables import away_table
 from tuneoff.report.formats import count, mean_spread, plain
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
@@ -29,6 +30,7 @@ def detail_sections(results: Results, say: Words = WORDS) -> list[Section]:
     """Return the sections that have something to show."""
     sections = [
         Section(say("html.baselines"), [baselines_table(results, say)]),
+        Section(say("html.away"), [away_table(results, say)], say("html.away.note")),
         Section(say("html.details"), [details_table(results, say)]),
         Section(say("html.slices"), slice_tables(results, say), say("html.slices.note")),
     ]

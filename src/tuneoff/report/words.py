@@ -212,6 +212,14 @@ ENGLISH: Mapping[str, str] = {
     "vary as measured and the pair has the smallest p.",
     "pairs.left_out": "Not compared, for want of common seeds or examples: {pairs}.",
     "pairs.cut": "The first {shown} of {pairs} pairs; all are in tables/pairs.csv.",
+    # Further test sets
+    "html.away": "Away from the training data",
+    "html.away.note": "The same trained models on further test sets. What is better on test can be worse on texts of "
+    "another kind, full fine-tuning more so than a linear probe (Kumar et al. 2022).",
+    "column.drop": "drop, points",
+    "away.test": "test",
+    "away.caption": "Mean accuracy over seeds, with 95% intervals as in the results; drop: the accuracy on test less "
+    "that on the further set, with the standard deviation over seeds.",
     # Baselines, details of each technique, slices
     "html.baselines": "Against cheap baselines",
     "html.details": "Details of each technique",

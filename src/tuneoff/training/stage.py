@@ -16,6 +16,7 @@ from tuneoff.models.compaction import CompactVocabulary, compactable, input_embe
 from tuneoff.models.dropout import lighten_dropout
 from tuneoff.plan import PlannedStage, StageBudget
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
+from tuneoff.tasks.data_set import ALSO
 from tuneoff.techniques.base import Technique
 from tuneoff.training.budget import execution_now
 from tuneoff.training.build import (
@@ -204,7 +205,7 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
             budget.eval_every,
             budget.eval_on,
             budget.chosen_by,
-            ("test",) if budget.opens_test else (),
+            ("test", *(ALSO + name for name in place.data.also)) if budget.opens_test else (),
         ),
         seed_order=_seeds(stage)["order"],
         seed_dropout=_seeds(stage)["dropout"],

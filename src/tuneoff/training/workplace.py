@@ -25,7 +25,7 @@ from tuneoff.models.mapped_file import Put, Shape
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, reading, tokenize
 from tuneoff.plan import SEMANTICS
-from tuneoff.tasks.data_set import TaskData
+from tuneoff.tasks.data_set import ALSO, TaskData
 from tuneoff.training.build import Ancestor, build_classifier
 from tuneoff.training.device import Precision, autocast
 from tuneoff.training.inputs import TokenInputs
@@ -67,7 +67,7 @@ class Workplace:
     @property
     def splits(self) -> list[str]:
         """The labelled splits of the task."""
-        return [name for name in USED if name in self.data.splits]
+        return [*(name for name in USED if name in self.data.splits), *(ALSO + name for name in self.data.also)]
 
     def tokens(self) -> Mapping[str, Tokens]:
         """Return the token ids of every labelled split; the tokenizer is let go afterwards."""
@@ -127,6 +127,7 @@ class Workplace:
                 "model": model,
                 "task": self.data.fingerprint,
                 "splits": self.splits,
+                **({"also": dict(self.data.also)} if self.data.also else {}),
                 "precision": self.precision,
                 "backbone": [ancestor.key for ancestor in ancestors],
             }

@@ -1,0 +1,52 @@
+"""Further test sets: evaluated once at the end of a run, measured from predictions, never silently missing."""
+
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tuneoff.errors import DataError
+from tuneoff.evidence.metrics import measure_frame
+from tuneoff.evidence.results import SCHEMA_FILE, build_results
+from tuneoff.report import write_report
+from tuneoff.report.away_tables import away_table
+from tuneoff.running import compute_study, run_study
+from tuneoff.store import Store
+from tuneoff.tasks.data_set import ALSO
+
+SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def away(study, write_rows):
+    """Return a function that reads a study with one further test set, `far`, of 11 rows."""
+
+    def read(techniques=("linear-probe",), **protocol):
+        far = str(write_rows("far.jsonl", 11, seed=9))
+        return study(techniques, task={"also_test": {"far": far}}, **protocol)
+
+    return read
+
+
+def test_each_run_is_evaluated_there_once_at_its_end_and_reported(away, listener, tmp_path):
+    store = run_study(away(["linear-probe", "linear-probe+lora"], seeds=2), tmp_path / "out", listener())
+    results = json.loads((store.root / "results.json").read_text(encoding="utf-8"))
+    jsonschema.validate(results, SCHEMA)
+    for run in results["runs"]:
+        record = next(one for one in store.records() if one.key == run["source"]["key"])
+        frame = store.predictions(record.address)
+        there = frame[frame["split"] == "also:far"]
+        assert there["step"].unique().tolist() == [6] and there["row"].tolist() == list(range(11))
+        assert run["also"]["far"] == pytest.approx(measure_frame(frame, "also:far"))
+        evaluated = [row for row in store.history(record.address) if row.get("split") == "also:far"]
+        assert [row["stage_step"] for row in evaluated] == [6]
+    row = results["techniques"][1]
+    drops = [run["metrics"]["accuracy"] - run["also"]["far"]["accuracy"] for run in results["runs"][2:]]
+    assert row["also"]["far"]["drop"]["mean"] == pytest.approx(np.mean(drops))
+    assert row["also"]["far"]["metrics"]["accuracy"]["n"] == 2
+    interval, mean = row["also"]["far"]["accuracy_interval"], row["also"]["far"]["metrics"]["accuracy"]["mean"]
+    assert interval["low"] <= mean <= interval["high"] and interval["covers"] == "seeds and examples"
+    assert results["tasks"][0]["splits"]["also:far"]["rows"] == 11
+    page = (store.root / "report.html").read_text(encoding="utf-8")
+    assert page.count("<h2>Away from the training data</h2>") == 1
