@@ -50,3 +50,39 @@ def test_each_run_is_evaluated_there_once_at_its_end_and_reported(away, listener
     assert results["tasks"][0]["splits"]["also:far"]["rows"] == 11
     page = (store.root / "report.html").read_text(encoding="utf-8")
     assert page.count("<h2>Away from the training data</h2>") == 1
+
+
+def test_a_set_added_later_is_evaluated_with_the_kept_weights(study, away, listener, tmp_path, write_rows):
+    techniques = ["full", "linear-probe", "linear-probe+lora"]
+    fresh = compute_study(away(techniques), tmp_path / "fresh", listener())
+    store = compute_study(study(techniques), tmp_path / "out", listener())
+    before = {record.address: record for record in store.records()}
+    later = listener()
+    compute_study(away(techniques), tmp_path / "out", later)
+    assert [row["split"] for _, row in later.heard] == ["also:far"] * 3  # no step is taken
+    for record in store.records():
+        expected, found = (one.predictions(record.address) for one in (fresh, store))
+        assert expected.drop(columns="logits").equals(found.drop(columns="logits"))
+        np.testing.assert_allclose(np.stack(found["logits"]), np.stack(expected["logits"]), atol=1e-5)
+        assert record.key == fresh.record(record.address).key
+        earlier = before[record.address]
+        assert record.files["weights.safetensors"] == earlier.files["weights.safetensors"]
+        assert record.files["weights.safetensors"] == fresh.record(record.address).files["weights.safetensors"]
+        assert record.test_opened == earlier.test_opened and record.seconds["training"] == earlier.seconds["training"]
+    again = listener()
+    compute_study(away(techniques), tmp_path / "out", again)
+    assert again.records == [] and again.heard == []
+    without = listener()
+    compute_study(study(techniques), tmp_path / "out", without)
+    assert without.heard == [] and {one.address: one.key for one in store.records()} == {
+        address: record.key for address, record in before.items()
+    }
+    assert "also:far" not in set(store.predictions(record.address)["split"])
+
+
+def test_without_kept_weights_the_stage_is_computed_again(study, away, listener, tmp_path):
+    store = compute_study(study(keep_weights="none"), tmp_path / "out", listener())
+    later = listener()
+    compute_study(away(keep_weights="none"), tmp_path / "out", later)
+    assert [row["event"] for _, row in later.heard].count("train") == 6
+    assert "also:far" in set(store.predictions(store.records()[0].address)["split"])

@@ -19,8 +19,7 @@ NOTICES = {
     "tuning_failed": "{technique} ({model}): no trial ended well, so its own settings were kept.",
     "runs_failed": "{failed} of {asked} runs failed; means are over the runs that are done.",
     "runs_missing": "{missing} of {asked} runs have not been run yet.",
-    "also_missing": "{missing} of {done} runs were not evaluated on {further}, so it is not known for them; run the study "
-    "again.",
+    "also_missing": "{missing} of {done} runs were not evaluated on {further}; run the study again.",
     "settings_differ": "{technique} ({model}): its seeds ran with different settings or budgets; run the study again.",
     "machines_differ": "Runs come from different machines, precisions or thread counts: times do not compare.",
 }

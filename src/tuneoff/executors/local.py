@@ -8,6 +8,7 @@ from typing import Any
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.training.build import Ancestor
+from tuneoff.training.further import evaluate_further
 from tuneoff.training.stage import Watch, run_stage
 from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
@@ -47,7 +48,8 @@ def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observ
         if record is None:
             watch = Watch(partial(observer.event, stage), observer.stop)
             place = places[stage.address.place]
-            record = run_stage(stage, place, ancestors, store, watch)
+            record = evaluate_further(stage, place, ancestors, store, watch)
+            record = record or run_stage(stage, place, ancestors, store, watch)
         observer.ended(stage, record)
     _drop_unkept_weights(plan, store)
 

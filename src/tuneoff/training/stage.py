@@ -71,8 +71,8 @@ def run_stage(
     torch.set_num_threads((recorded or place.execution).threads)
     with limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
         execution = recorded or execution_now(stage, place)
-        ready = _prepared(stage, place, ancestors, execution)
-        job = _job(stage, place, ready, watch)
+        ready = prepared(stage, place, ancestors, execution)
+        job = job_of(stage, place, ready, watch)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         state = restore(checkpoint, stage.key, job, optimizer)
         keeper = Checkpointer(checkpoint, stage.key)
@@ -90,11 +90,11 @@ def run_stage(
             failure = failure_of(error, state.step)
     record = _record(stage, place, ready, state, started)
     record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
-    return store.finish(record, state.history, _predictions(place, state), weights)
+    return store.finish(record, state.history, prediction_frame(place, state), weights)
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """A stage's classifier and inputs, and what making them cost: spent here, and if nothing were shared."""
 
     technique: Technique
@@ -117,7 +117,8 @@ class _Ready:
         self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps_taken))
 
 
-def _prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
+def prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> Ready:
+    """Return a stage's classifier and inputs before its first step; raises ModelError where memory does not do."""
     try:
         return _prepare(stage, place, ancestors, execution)
     except SHORTAGES as error:
@@ -129,7 +130,7 @@ def _prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancesto
         ) from error
 
 
-def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
+def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> Ready:
     technique = make_technique(stage.spec)
     seeds = _seeds(stage)
     device = place.accelerator.device
@@ -171,7 +172,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
             vocabulary = CompactVocabulary(classifier, [ids for split in texts.ids.values() for ids in split])
     paid = {**paid, "tokenize": place.tokenizing_to_charge()}
     trained = trainable(classifier)
-    return _Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, feature_tokens, paid, cost)
+    return Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, feature_tokens, paid, cost)
 
 
 def _rows_only_decay(technique: Technique, classifier: TextClassifier) -> bool:
@@ -188,7 +189,8 @@ def _seeds(stage: PlannedStage) -> Mapping[str, int]:
     return seeds
 
 
-def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> Job:
+def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch) -> Job:
+    """Return what the loop works on; the splits that it is reported on are test and the task's further test sets."""
     assert stage.budget is not None
     budget = stage.budget
     labels = {name: place.data.splits[name].labels for name in place.splits}
@@ -219,7 +221,7 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
 
 
 def _record(
-    stage: PlannedStage, place: Workplace, ready: _Ready, state: TrainingState, started: datetime
+    stage: PlannedStage, place: Workplace, ready: Ready, state: TrainingState, started: datetime
 ) -> StageRecord:
     assert stage.key is not None and stage.key_parts is not None and stage.budget is not None
     device = place.accelerator.device
@@ -267,7 +269,7 @@ def _chosen(budget: StageBudget, state: TrainingState) -> dict[str, Any] | None:
     }
 
 
-def _predictions(place: Workplace, state: TrainingState) -> "pd.DataFrame | None":
+def prediction_frame(place: Workplace, state: TrainingState) -> "pd.DataFrame | None":
     """Return the logits of every evaluation as one table, a row an example."""
     import pandas as pd
 
