@@ -30,6 +30,7 @@ def test_a_run_directory_explains_itself(study, listener, tmp_path):
         "reading the task",
         f"checking {read.study.models[0].id}",
         "computing baselines from the words of the texts",
+        "comparing the texts of each pair by tiny-bert, untrained",
         "writing results and report",
     ]
     stage = "stages/tiny-bert/train/linear-probe/seed-0/"

@@ -8,6 +8,7 @@ from tuneoff.evidence.answers import Answers, Key, answers
 from tuneoff.evidence.away import also_metrics, also_rows
 from tuneoff.evidence.chains import trace
 from tuneoff.evidence.comparisons import compare_techniques
+from tuneoff.evidence.cosine import cosine_rows
 from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.notices import about_tuning, notices
 from tuneoff.evidence.runs import run_rows
@@ -126,7 +127,8 @@ def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = dict.fromkeys(TASK_FIELDS)
     if (store.root / "stages" / model / name / "task.json").is_file():
         known |= store.task(model, name)
-    known["baselines"] = baseline_rows(store, name, known["fingerprint"])
+    found = [baseline_rows(store, name, known["fingerprint"]), cosine_rows(store, model, name, known["fingerprint"])]
+    known["baselines"] = [row for rows in found for row in rows or []] or None
     return known | {"model": model, "name": name, "notes": known["notes"] or []}
 
 

@@ -10,6 +10,7 @@ from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
+COSINE = "cosine"
 VERDICTS = {
     "still falling": "details.falling",
     "flat or cannot be told": "details.flat",
@@ -39,35 +40,51 @@ def detail_sections(results: Results, say: Words = WORDS) -> list[Section]:
 
 def baselines_table(results: Results, say: Words = WORDS) -> Table:
     """Return the baselines with their accuracy, and which techniques are not above the best of them."""
-    # They are of the data alone, so any model's are those of all.
-    rows: Sequence[Mapping[str, Any]] = next((task["baselines"] for task in results["tasks"] if task["baselines"]), ())
+    by_model = {task["model"]: task["baselines"] for task in results["tasks"] if task["baselines"]}
+    # All but the cosine are of the data alone, so any model's are those of all.
+    shared = [row for row in next(iter(by_model.values()), ()) if row["name"] != COSINE]
+    own = [(model, row) for model, rows in by_model.items() for row in rows if row["name"] == COSINE]
     columns = [
         Column("baseline", say("column.baseline")),
         Column("accuracy", say("column.accuracy"), numeric=True),
         Column("settings", say("column.chosen")),
         Column("note", say("column.note")),
     ]
-    cells = [[*_baseline_cells(row, say)] for row in rows]
-    captions = _against(results, rows, say)
-    if any(row["name"] == "tfidf_second" for row in rows):
+    names = {model["name"]: model_label(model) for model in results["models"]}
+    titled = [(say(f"baseline.{row['name']}"), row) for row in shared]
+    several = several_models(results)
+    for model, row in own:
+        titled.append((say("baseline.cosine.model", model=names[model]) if several else say("baseline.cosine"), row))
+    cells = [[*_baseline_cells(title, row, say)] for title, row in titled]
+    captions = []
+    for model in by_model:
+        if own and several:
+            said = _against(results, by_model[model], say, model)
+            captions += [say("baselines.model", model=names[model], text=text) for text in said]
+    captions = captions or _against(results, [*shared, *(row for _, row in own)], say)
+    if any(row["name"] == "tfidf_second" for row in shared):
         captions.append(say("baselines.second"))
+    if own:
+        captions.append(say("baselines.cosine"))
     return Table("baselines", say("html.baselines"), columns, cells, captions)
 
 
-def _baseline_cells(row: Mapping[str, Any], say: Words) -> Sequence[Cell]:
+def _baseline_cells(title: str, row: Mapping[str, Any], say: Words) -> Sequence[Cell]:
     chosen = ", ".join(f"{name} {plain(value, say)}" for name, value in row["chosen"].items())
     note = "; ".join(text for text in (row["reason"], row["note"]) if text)
     return (
-        Cell(say(f"baseline.{row['name']}"), row["name"]),
+        Cell(title, row["name"]),
         Cell(mean_spread(row["accuracy"], None, say), row["accuracy"]),
         Cell(chosen or say("value.unknown"), chosen or None),
         Cell(note, note or None),
     )
 
 
-def _against(results: Results, rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
+def _against(results: Results, rows: Sequence[Mapping[str, Any]], say: Words, model: str | None = None) -> list[str]:
+    """Say which techniques, of one model if one is given, are not above the best of the baselines."""
     known = [row for row in rows if row["accuracy"] is not None]
     techniques = [row for row in results["techniques"] if row["metrics"]["accuracy"]["mean"] is not None]
+    techniques = [row for row in techniques if model in (None, row["model"])]
     if not known or not techniques:
         return []
     best = max(known, key=lambda row: float(row["accuracy"]))

@@ -238,6 +238,11 @@ ENGLISH: Mapping[str, str] = {
     "baseline.majority": "commonest class of train",
     "baseline.tfidf": "words and pairs of words (TF-IDF)",
     "baseline.tfidf_second": "words of the second text alone (TF-IDF)",
+    "baseline.cosine": "cosine of the untrained model's vectors of the two texts",
+    "baseline.cosine.model": "cosine of the vectors of {model}, untrained",
+    "baselines.model": "{model}: {text}",
+    "baselines.cosine": "The cosine tells two texts that are about the same from two that are not; its threshold, and "
+    "the class above it, were chosen on train.",
     "baselines.below": "Not above the best of them ({baseline}, {value}) by their mean accuracy: {techniques}.",
     "baselines.above": "The mean accuracy of each technique is above the best of them ({baseline}, {value}).",
     "baselines.second": "Where the second text alone does better than the commonest class, answers can partly be "

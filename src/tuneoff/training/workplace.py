@@ -146,12 +146,12 @@ class Workplace:
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
             for split in self.splits:
-                vectors[split] = self._vectors(classifier, inputs, split)
+                vectors[split] = self.vectors(classifier, inputs, split)
         tokens = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
         cost = Cost(loaded - begun, self.tokenize_seconds, time.perf_counter() - started, tokens)
         return Features(vectors, cost, computed_now=True)
 
-    def _vectors(self, classifier: TextClassifier, inputs: TokenInputs, split: str) -> torch.Tensor:
+    def vectors(self, classifier: TextClassifier, inputs: TokenInputs, split: str) -> torch.Tensor:
         """Return the vectors of a split in row order, computed in smaller parts where memory runs out."""
         lengths = inputs.lengths[split]
         done = 0
