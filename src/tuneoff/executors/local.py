@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from tuneoff.evidence.representation import hand_on
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.training.build import Ancestor
@@ -83,6 +84,8 @@ def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage
 
         parent = stage.parent.chain if stage.parent else None
         copy = replace(record, address=stage.address, parent=parent, seconds=dict.fromkeys(record.seconds, 0.0))
+        if not stage.address.is_trial:
+            hand_on(store, address, record.key, stage.address, record.key)
         kept = None if weights is None or stage.address.is_trial else load_file(weights)
         return store.finish(copy, store.history(address), store.predictions(address), kept)
     return None

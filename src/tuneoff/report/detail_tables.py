@@ -100,8 +100,8 @@ def _named(row: Mapping[str, Any], results: Results) -> str:
 
 
 def details_table(results: Results, say: Words = WORDS) -> Table:
-    """Return for each technique: collapsed seeds, whether its loss still fell, calibration before and after scaling."""
-    names = ("collapsed", "trend", "ece", "scaled_loss", "scaled_ece")
+    """Return for each technique: collapsed seeds, whether its loss still fell, calibration, scaled and not, and CKA."""
+    names = ("collapsed", "trend", "ece", "scaled_loss", "scaled_ece", "cka")
     columns = [
         *([Column("model", say("column.model"))] if several_models(results) else []),
         Column("technique", say("column.technique")),
@@ -112,7 +112,7 @@ def details_table(results: Results, say: Words = WORDS) -> Table:
     rows = []
     shown = [row for row in results["details"] if row["collapse"]["seeds"]]
     for row in shown:
-        spreads = [ece[_key(row)], row["calibration"]["loss"], row["calibration"]["ece"]]
+        spreads = [ece[_key(row)], row["calibration"]["loss"], row["calibration"]["ece"], row["cka"]]
         cells = [
             *([Cell(row["model"], row["model"])] if several_models(results) else []),
             Cell(row["technique"], row["technique"]),
@@ -150,6 +150,8 @@ def _explained(rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
         captions.append(say("details.evaluations.caption"))
     on_dev = rows[0]["calibration"]["fitted_on"] == "dev"
     captions.append(say("details.dev.caption") if on_dev else say("details.crosswise.caption"))
+    if any(row["cka"]["n"] for row in rows):
+        captions.append(say("details.cka.caption"))
     reasons = [_reason(row, say) for row in rows if row["calibration"]["reason"]]
     return [*captions, *reasons]
 

@@ -234,6 +234,7 @@ ENGLISH: Mapping[str, str] = {
     "column.ece": "calibration error",
     "column.scaled_loss": "loss after temperature",
     "column.scaled_ece": "calibration error after temperature",
+    "column.cka": "CKA with the untouched model",
     "column.examples": "examples",
     "baseline.majority": "commonest class of train",
     "baseline.tfidf": "words and pairs of words (TF-IDF)",
@@ -261,6 +262,8 @@ ENGLISH: Mapping[str, str] = {
     "details.dev.caption": "The temperature of each seed was fitted on dev; it changes no answer.",
     "details.crosswise.caption": "The temperature of each fifth of test was fitted on the other four, for want of dev; "
     "it changes no answer.",
+    "details.cka.caption": "CKA tells how like the vectors of test are to those of the untouched model, from 0 to 1 "
+    "(linear, Kornblith et al. 2019): the lower, the further training moved them. A head alone moves nothing.",
     "details.uncalibrated": "{technique}: no temperature for {missing} of {seeds} ({reason}).",
     "slices.title": "By slice: {column}",
     "slices.title.model": "By slice: {column}, {model}",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from tuneoff.evidence.representation import hand_on
 from tuneoff.planned import PlannedStage, training_parts
 from tuneoff.store import StageRecord, Store
 from tuneoff.tasks.data_set import ALSO
@@ -66,6 +67,7 @@ def evaluate_further(
     import pandas as pd
 
     predictions = pd.concat([frame for frame in frames if frame is not None], ignore_index=True)
+    hand_on(store, stage.address, record.key, stage.address, written.key)
     return store.finish(written, state.history, predictions, values)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from tuneoff.environment import package_versions
 from tuneoff.errors import ModelError
+from tuneoff.evidence.representation import keep_representation
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable, input_embedding
 from tuneoff.models.dropout import lighten_dropout
@@ -37,6 +38,7 @@ from tuneoff.training.job import Budget, Execution, Job
 from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory, release
+from tuneoff.training.moved import how_far, prepare_untouched
 from tuneoff.training.optimizer import learning_rate_at
 from tuneoff.training.reuse import reuse_hidden
 from tuneoff.training.shortage import SHORTAGES, eased, failure_of, is_shortage, said
@@ -69,6 +71,8 @@ def run_stage(
     checkpoint = store.folder(stage.address) / CHECKPOINT
     recorded = recorded_execution(checkpoint, stage.key)
     torch.set_num_threads((recorded or place.execution).threads)
+    prepare_untouched(stage, place, ancestors)
+    moved: dict[str, Any] | None = None
     with limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
         execution = recorded or execution_now(stage, place)
         ready = prepared(stage, place, ancestors, execution)
@@ -81,6 +85,7 @@ def run_stage(
             train(job, state, optimizer)
             del optimizer  # its moments are not needed any more, and the whole table is to come back
             release()
+            moved = how_far(stage, place, ancestors, job)
             ready.finish(stage, state.best.step if state.best else state.step)
             if not stage.address.is_trial:  # a trial is there for its numbers
                 weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
@@ -90,6 +95,8 @@ def run_stage(
             failure = failure_of(error, state.step)
     record = _record(stage, place, ready, state, started)
     record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
+    if moved is not None:
+        keep_representation(store, stage.address, {**moved, "key": stage.key})
     return store.finish(record, state.history, prediction_frame(place, state), weights)
 
 

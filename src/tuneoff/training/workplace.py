@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 
 from tuneoff.files import digest
 from tuneoff.models.activation_cache import (
@@ -63,6 +64,7 @@ class Workplace:
         self._tokens: Mapping[str, Tokens] | None = None
         self._features: dict[str, Features] = {}
         self._hidden: dict[str, HiddenStates] = {}
+        self.untouched: NDArray[np.float32] | None = None  # vectors of test's first rows, see `moved`
 
     @property
     def splits(self) -> list[str]:
