@@ -175,16 +175,16 @@ def write_rows(tmp_path):
 
 @pytest.fixture
 def study(model_folder, write_rows, tmp_path, monkeypatch):
-    """Return a function that reads a small study of a tiny model, with changes to its protocol."""
+    """Return a function that reads a small study of a tiny model, with changes to its model, task and protocol."""
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
 
-    def read(techniques=("linear-probe",), family="bert", model=None, **protocol):
+    def read(techniques=("linear-probe",), family="bert", model=None, task=None, **protocol):
         train = str(write_rows("train.jsonl", 41, seed=1))
         test = str(write_rows("test.jsonl", 17, seed=2))
         mapping = {
             "name": "tiny",
             "model": {"id": str(model_folder(family))} | (model or {}),
-            "task": {"train": train, "test": test, "text": ["premise", "hypothesis"], "label": "label"},
+            "task": {"train": train, "test": test, "text": ["premise", "hypothesis"], "label": "label"} | (task or {}),
             "techniques": list(techniques),
             "protocol": {"steps": 6, "batch_size": 8, "eval_every": 3, "seeds": 1, "eval_on": "test", "threads": 1}
             | protocol,

@@ -62,9 +62,11 @@ def test_a_head_alone_passes_each_text_once_and_steps_on_vectors():
 @pytest.mark.parametrize(("steps", "every"), [(7, 3), (6, 3), (1, 5)])
 @pytest.mark.parametrize("eval_on", ["dev", "test"])
 def test_evaluations_are_those_that_the_loop_makes(steps, every, eval_on):
-    budget = Budget(steps, 2, every, eval_on)
-    made = [split for step in range(steps + 1) for split in budget.splits_at(step)]
-    assert sorted(evaluations(StageBudget(steps, 2, every, eval_on))) == sorted(made)
+    planned = StageBudget(steps, 2, every, eval_on)
+    for further in ((), ("also:far",)):
+        budget = Budget(steps, 2, every, eval_on, reported=("test", *further))
+        made = [split for step in range(steps + 1) for split in budget.splits_at(step)]
+        assert sorted(evaluations(planned, further)) == sorted(made)
 
 
 def test_what_stages_share_is_paid_once(planned_chain):

@@ -14,6 +14,7 @@ import tuneoff
 from tuneoff.files import digest
 from tuneoff.models.resolve import resolve_model
 from tuneoff.plan import Question, make_plan, resolve_budget, resolve_optimization
+from tuneoff.planned import training_parts
 from tuneoff.reading import study_from_mapping
 from tuneoff.running import compute_study, prepare
 from tuneoff.section import Section, in_key
@@ -265,6 +266,18 @@ def test_the_protocol_changes_all_keys_or_none(plan, field):
     before = plan(["full", "linear-probe+lora"])
     after = plan(["full", "linear-probe+lora"], **PROTOCOL[field])
     assert changed(before, after) == (set() if field in NO_RESULT else set(chains(before)))
+
+
+def test_a_further_test_set_changes_what_is_evaluated_and_not_what_is_trained(plan, write_rows):
+    before = plan(["full", "linear-probe+lora"])
+    after = plan(["full", "linear-probe+lora"], task={"also_test": {"far": str(write_rows("far.jsonl", 5, seed=3))}})
+    assert changed(before, after) == set(chains(before))
+    for old, new in zip(before.stages, after.stages, strict=True):
+        assert list(new.key_parts["also_test"]) == ["far"] and "also_test" not in old.key_parts
+        assert {**new.key_parts, "also_test": None} == {**old.key_parts, "also_test": None}
+        assert digest(training_parts(new.key_parts)) == old.key
+    parent, child = before.stages[-2:]
+    assert child.key_parts["parent"] == parent.key
 
 
 MODEL = {

@@ -30,6 +30,7 @@ def test_a_run_directory_explains_itself(study, listener, tmp_path):
         "reading the task",
         f"checking {read.study.models[0].id}",
         "computing baselines from the words of the texts",
+        "comparing the texts of each pair by tiny-bert, untrained",
         "writing results and report",
     ]
     stage = "stages/tiny-bert/train/linear-probe/seed-0/"
@@ -38,7 +39,7 @@ def test_a_run_directory_explains_itself(study, listener, tmp_path):
     assert {"stages/tiny-bert/model.json", "stages/tiny-bert/train/task.json"} <= written
     assert {f"tasks/train/{name}" for name in ("test.parquet", "baselines.json", "baselines.parquet")} <= written
     assert {name.removeprefix(stage) for name in written if name.startswith(stage)} == {
-        *("stage.json", "history.jsonl", "predictions.parquet", "weights.safetensors", "DONE")
+        *("stage.json", "history.jsonl", "predictions.parquet", "weights.safetensors", "representation.json", "DONE")
     }
     assert any(name.startswith("figures/") for name in written) and "tables/table.md" in written
     assert not [name for name in written if ".part-" in name]

@@ -8,6 +8,7 @@ from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import compactable, input_embedding
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.plan import PlannedStage
+from tuneoff.tasks.data_set import ALSO
 from tuneoff.training.build import count_parameters, make_technique, sketch, trains_head_alone
 from tuneoff.training.reuse import fixed_layers
 
@@ -34,7 +35,8 @@ class Work:
         budget = stage.budget
         evaluations = len({*range(0, budget.steps, budget.eval_every), budget.steps})
         watched = self.per_evaluation.get(budget.eval_on, 0.0) * evaluations
-        last = 0.0 if budget.eval_on == "test" or not budget.opens_test else self.per_evaluation.get("test", 0.0)
+        at_end = [split for split in self.per_evaluation if split == "test" or split.startswith(ALSO)]
+        last = sum(self.per_evaluation[split] for split in at_end if split != budget.eval_on and budget.opens_test)
         return self.before + self.per_step * budget.steps + watched + last
 
 

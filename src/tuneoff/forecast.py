@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tuneoff.estimate import Cost
 from tuneoff.models.shrink import TOKENS
 from tuneoff.planned import PlannedStage, StageBudget
+from tuneoff.tasks.data_set import ALSO
 from tuneoff.training.order import batch_rows, micro_batches, packed_batches, steps_per_epoch
 from tuneoff.training.pilot import Pace
 
@@ -77,14 +78,15 @@ def stage_seconds(budget: StageBudget, cost: Cost, pace: Pace, texts: Texts) -> 
     a_step = rows / steps_per_epoch(rows, budget.batch_size) * texts.means["train"]
     above = cost.depth - below
     training = budget.steps * (a_step * pace.step.of(above) + _table_numbers(cost, texts) * pace.number)
-    evaluated = sum(int(texts.lengths[split].sum()) for split in evaluations(budget) if split in texts.lengths)
+    splits = evaluations(budget, [split for split in texts.lengths if split.startswith(ALSO)])
+    evaluated = sum(int(texts.lengths[split].sum()) for split in splits if split in texts.lengths)
     return Seconds(before, training, evaluated * pace.evaluation.of(above))
 
 
-def evaluations(budget: StageBudget) -> list[str]:
-    """Return the splits that a stage evaluates, one entry for each time."""
+def evaluations(budget: StageBudget, further: Sequence[str] = ()) -> list[str]:
+    """Return the splits that a stage evaluates, one entry for each time; `further` ones are opened with test."""
     times = len({*range(0, budget.steps, budget.eval_every), budget.steps})
-    last = [] if budget.eval_on == "test" or not budget.opens_test else ["test"]
+    last = [split for split in ("test", *further) if split != budget.eval_on] if budget.opens_test else []
     return [budget.eval_on] * times + last
 
 

@@ -123,8 +123,10 @@ def plan_stage(
             "budget": budget.as_json(),
             "seeds": seeds,
             "precision": question.precision,
-            "parent": parent.key if parent else None,
+            "parent": digest(training_parts(parent.key_parts)) if parent and parent.key_parts else None,
         }
+        if question.data.also and budget.opens_test:  # left out where there is none, so that older keys stay valid
+            parts["also_test"] = dict(question.data.also)
     return PlannedStage(
         address=address,
         spec=spec,
@@ -136,6 +138,11 @@ def plan_stage(
         reason=Reason("unknown"),
         first_step=parent.first_step + parent.budget.steps if parent and parent.budget else 0,
     )
+
+
+def training_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a key's parts determines the trained weights: further test sets are only evaluated."""
+    return {name: value for name, value in parts.items() if name != "also_test"}
 
 
 def resolve_optimization(protocol: Protocol, spec: StageSpec) -> Optimization:

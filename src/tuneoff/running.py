@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tuneoff.environment import describe_environment
 from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
+from tuneoff.evidence.cosine import keep_cosine
 from tuneoff.evidence.task_files import keep_task_files
 from tuneoff.executors.local import Observer, Place, run_plan
 from tuneoff.models.classifier import build_meta
@@ -24,6 +27,7 @@ from tuneoff.training.device import choose_device, choose_precision, make_accele
 from tuneoff.training.job import Execution
 from tuneoff.training.limit import check_limit
 from tuneoff.training.memory import keep_freed_memory, return_freed_memory
+from tuneoff.training.untouched import pair_cosines
 from tuneoff.training.workplace import Workplace
 from tuneoff.tuning_plan import described as describe_tuning
 
@@ -127,6 +131,7 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
         store.create(resolved_yaml(_with_model_names(prepared)), environment)
         describe(prepared, store)
         keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
+        _keep_cosines(prepared, store, listener)
         if plan.tuning:
             plan = _choose_settings(plan, prepared, store, listener).without_waiting()
         run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
@@ -135,6 +140,20 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
 
             run_rounds(plan, prepared, store, listener)
     return store
+
+
+def _keep_cosines(prepared: Prepared, store: Store, listener: "Listener") -> None:
+    """Keep the baseline that each untrained model gives for pairs of texts; there is none with folds."""
+    for (model, task, fold), place in prepared.places.items():
+        if fold is not None:
+            continue
+
+        def cosines(texts: tuple[list[str], list[str]], place: Workplace = place) -> NDArray[np.float64] | str:
+            listener.announce(f"comparing the texts of each pair by {place.model.name}, untrained")
+            return pair_cosines(place, texts)
+
+        keyed = {**place.model.keyed(), "precision": place.precision}
+        keep_cosine(store, (model, task), place.data, keyed, cosines)
 
 
 def _choose_settings(plan: Plan, prepared: Prepared, store: Store, listener: Listener) -> Plan:

@@ -95,6 +95,9 @@ class TaskSpec(Section):
     group: str | None = unkeyed(None, doc="Rows with the same value stay on one side of every split we make.")
     language: str | None = unkeyed(None, doc="Of a built-in task that has several (mini_rte: ru, en).")
     data: str | None = unkeyed(None, doc="Folder with the built-in task's own files.")
+    also_test: dict[Name, str | dict[str, str]] = unkeyed(
+        {}, doc="Further test sets, by name: each a file like test, or a built-in task {name: mini_rte, language: en}."
+    )
     drop_overlap: bool = unkeyed(False, doc="Remove train rows whose group also stands in dev or test.")
     limit: int | None = unkeyed(None, doc="Take the first N rows of each split.", ge=1)
 

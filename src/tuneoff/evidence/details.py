@@ -1,4 +1,4 @@
-"""What a mean over seeds hides, for each technique: collapsed seeds, unfinished training, calibration, slices."""
+"""What a mean over seeds hides, for each technique: collapsed seeds, unfinished training, calibration, CKA, slices."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from tuneoff.evidence.calibration import Calibrated, calibrate_crosswise, calibr
 from tuneoff.evidence.collapse import collapse
 from tuneoff.evidence.improving import LossCurve, trend
 from tuneoff.evidence.predictions import Evaluation, evaluated_rows, last_evaluation
+from tuneoff.evidence.representation import representation
 from tuneoff.evidence.slices import accuracy_by_slice
 from tuneoff.evidence.summary import spread
 from tuneoff.evidence.task_files import KeptRows, kept_rows
@@ -58,6 +59,7 @@ def _detail_row(
         "collapse": _collapse(measured),
         "trend": {"split": watched, **asdict(trend(_curves(store, watched, [one.run for one in measured])))},
         "calibration": _calibration(measured, columns),
+        "cka": spread([_cka(store, one.run) for one in measured]),
         "slices": _slices(runs, measured, columns),
     }
 
@@ -75,6 +77,11 @@ def _measured(store: Store, run: Row, watched: str, columns: KeptRows | None) ->
 
 def _address(run: Row) -> StageAddress:
     return StageAddress(run["model"], run["task"], run["technique"], run["seed"], run["fold"])
+
+
+def _cka(store: Store, run: Row) -> float | None:
+    found = representation(store, _address(run), run["source"]["key"])
+    return None if found is None else found["cka"]
 
 
 def _collapse(measured: Sequence[_Measured]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ NOTICES = {
     "tuning_failed": "{technique} ({model}): no trial ended well, so its own settings were kept.",
     "runs_failed": "{failed} of {asked} runs failed; means are over the runs that are done.",
     "runs_missing": "{missing} of {asked} runs have not been run yet.",
+    "also_missing": "{missing} of {done} runs were not evaluated on {further}; run the study again.",
     "settings_differ": "{technique} ({model}): its seeds ran with different settings or budgets; run the study again.",
     "machines_differ": "Runs come from different machines, precisions or thread counts: times do not compare.",
 }
@@ -34,6 +35,7 @@ def notices(
     found = [
         *_about_curves(study),
         *_about_runs(runs),
+        *_about_also(study, runs),
         *_about_data(study, tasks, runs),
         *(_notice("misindexed", model=model["label"] or model["name"]) for model in models if _misindexed(model)),
         *_about_sameness(runs),
@@ -56,6 +58,13 @@ def _about_curves(study: dict[str, Any]) -> list[dict[str, Any]]:
 def _about_runs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     counts = {status: sum(run["status"] == status for run in runs) for status in ("failed", "missing")}
     return [_notice(f"runs_{status}", **{status: count}, asked=len(runs)) for status, count in counts.items() if count]
+
+
+def _about_also(study: dict[str, Any], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    done = [run for run in runs if run["status"] == "done"]
+    names = study["task"].get("also_test") or {}
+    missing = {name: sum(run["also"][name]["accuracy"] is None for run in done) for name in names}
+    return [_notice("also_missing", missing=n, done=len(done), further=name) for name, n in missing.items() if n]
 
 
 def _about_data(

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tuneoff.evidence.answers import Answers, Key, answers
+from tuneoff.evidence.away import also_metrics, also_rows
 from tuneoff.evidence.chains import Records, Run, trace
 from tuneoff.evidence.comparisons import compare_techniques
+from tuneoff.evidence.cosine import cosine_rows
 from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.notices import about_tuning, notices
 from tuneoff.evidence.race import seeds_by_round
@@ -42,7 +44,10 @@ def build_results(store: Store) -> dict[str, Any]:
     models = _models(store, study)
     tasks = [_task(store, model["name"], study["task"]) for model in models]
     asked = _runs(study, models, records)
-    runs, races = _asked_for(store, study, asked, records)
+    rows, races = _asked_for(store, study, asked, records)
+    also = list(study["task"].get("also_test") or {})
+    runs = [{**run, "also": also_metrics(store, run, also)} for run in rows]
+    away = also_rows(store, runs, also)
     measured = answers(store, runs)
     tuning = tuning_rows(store, study, asked)
     study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning)]
@@ -55,7 +60,7 @@ def build_results(store: Store) -> dict[str, Any]:
         "tuning": tuning,
         "details": detail_rows(store, study, runs),
         "runs": runs,
-        "techniques": technique_rows(runs, study["techniques"], measured),
+        "techniques": technique_rows(runs, study["techniques"], measured, away),
         "comparisons": _comparisons(study, tasks, measured, races),
     }
 
@@ -169,7 +174,8 @@ def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = dict.fromkeys(TASK_FIELDS)
     if (store.root / "stages" / model / name / "task.json").is_file():
         known |= store.task(model, name)
-    known["baselines"] = baseline_rows(store, name, known["fingerprint"])
+    found = [baseline_rows(store, name, known["fingerprint"]), cosine_rows(store, model, name, known["fingerprint"])]
+    known["baselines"] = [row for rows in found for row in rows or []] or None
     return known | {"model": model, "name": name, "notes": known["notes"] or []}
 
 

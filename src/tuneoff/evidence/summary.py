@@ -12,14 +12,23 @@ SECONDS = ("as_run", "alone", "last_stage")
 
 
 def technique_rows(
-    runs: Sequence[dict[str, Any]], techniques: Sequence[dict[str, Any]], measured: Mapping[Key, Answers]
+    runs: Sequence[dict[str, Any]],
+    techniques: Sequence[dict[str, Any]],
+    measured: Mapping[Key, Answers],
+    away: Mapping[Key, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Return one row for each model, task and technique, in the order of the runs (see the schema for the fields)."""
+    """Return one row for each model, task and technique, in the order of the runs (see the schema for the fields).
+
+    `away` has what each reaches on further test sets.
+    """
     uses = {technique["name"]: technique["use"] for technique in techniques}
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for run in runs:
         groups.setdefault((run["model"], run["task"], run["technique"]), []).append(run)
-    return [_technique_row(key, group, uses[key[2]], measured.get(key)) for key, group in groups.items()]
+    return [
+        {**_technique_row(key, group, uses[key[2]], measured.get(key)), "also": dict(away[key])}
+        for key, group in groups.items()
+    ]
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:

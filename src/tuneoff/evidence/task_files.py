@@ -106,7 +106,8 @@ def keep_baselines(store: Store, name: str, data: "TaskData", announce: Callable
     texts = [column[:used] for column in train.texts]
     found = text_baselines(BaselineData(texts, train.labels[:used], test.texts, test.labels, groups))
     note = None if used == len(train) else f"of the {len(train):,} rows of train the first {used:,} were used"
-    _write_baselines(folder, found, {"key": key, "fingerprint": data.fingerprint, "note": note}, data)
+    about = {"key": key, "fingerprint": data.fingerprint, "note": note}
+    write_baselines(folder, (BASELINES, BASELINE_PREDICTIONS), found, about, data)
 
 
 def _rows_used(texts: Sequence[Sequence[str]], classes: int) -> int:
@@ -119,13 +120,16 @@ def _rows_used(texts: Sequence[Sequence[str]], classes: int) -> int:
     return len(texts[0])
 
 
-def _write_baselines(folder: Path, found: Sequence[Baseline], about: Mapping[str, Any], data: "TaskData") -> None:
+def write_baselines(
+    folder: Path, files: tuple[str, str], found: Sequence[Baseline], about: Mapping[str, Any], data: "TaskData"
+) -> None:
+    """Write baselines with what is said `about` them all, and their predictions, into the two files of a folder."""
     import pandas as pd
 
     test = data.splits["test"]
     predictions = {one.name: one.predictions for one in found if one.predictions is not None}
     frame = pd.DataFrame({"row": test.rows, "source_id": test.source_ids, "label": test.labels, **predictions})
-    path = folder / BASELINE_PREDICTIONS
+    path = folder / files[1]
     write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
     rows = [
         {
@@ -138,17 +142,21 @@ def _write_baselines(folder: Path, found: Sequence[Baseline], about: Mapping[str
         }
         for one in found
     ]
-    write_json(folder / BASELINES, {**about, "baselines": rows, "files": {path.name: sha256(path)}})
+    write_json(folder / files[0], {**about, "baselines": rows, "files": {path.name: sha256(path)}})
 
 
 def baseline_rows(store: Store, name: str, fingerprint: str | None) -> list[dict[str, Any]] | None:
     """Return the baselines of a task as results.json has them; None where there are none of these data."""
-    path = task_folder(store, name) / BASELINES
-    if not path.is_file():
+    return rows_of(store, task_folder(store, name), (BASELINES, BASELINE_PREDICTIONS), fingerprint)
+
+
+def rows_of(store: Store, folder: Path, files: tuple[str, str], fingerprint: str | None) -> list[dict[str, Any]] | None:
+    """Return what `write_baselines` wrote, with its origin; None where there is nothing of the data asked for."""
+    if not (folder / files[0]).is_file():
         return None
-    kept = read_json(path)
+    kept = read_json(folder / files[0])
     if kept["fingerprint"] != fingerprint:
         return None
-    file = (path.parent / BASELINE_PREDICTIONS).relative_to(store.root).as_posix()
-    source = {"file": file, "sha256": kept["files"][BASELINE_PREDICTIONS]}
+    file = (folder / files[1]).relative_to(store.root).as_posix()
+    source = {"file": file, "sha256": kept["files"][files[1]]}
     return [{**row, "note": kept["note"], "source": source} for row in kept["baselines"]]

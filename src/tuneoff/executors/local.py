@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from tuneoff.evidence.representation import hand_on
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.training.build import Ancestor
+from tuneoff.training.further import evaluate_further
 from tuneoff.training.stage import Watch, run_stage
 from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
@@ -47,7 +49,8 @@ def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observ
         if record is None:
             watch = Watch(partial(observer.event, stage), observer.stop)
             place = places[stage.address.place]
-            record = run_stage(stage, place, ancestors, store, watch)
+            record = evaluate_further(stage, place, ancestors, store, watch)
+            record = record or run_stage(stage, place, ancestors, store, watch)
         observer.ended(stage, record)
     _drop_unkept_weights(plan, store)
 
@@ -81,6 +84,8 @@ def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage
 
         parent = stage.parent.chain if stage.parent else None
         copy = replace(record, address=stage.address, parent=parent, seconds=dict.fromkeys(record.seconds, 0.0))
+        if not stage.address.is_trial:
+            hand_on(store, address, record.key, stage.address, record.key)
         kept = None if weights is None or stage.address.is_trial else load_file(weights)
         return store.finish(copy, store.history(address), store.predictions(address), kept)
     return None

@@ -1,14 +1,16 @@
-"""Sections of what means hide: cheap baselines, details of each technique, accuracy by slice."""
+"""Sections of what means hide: cheap baselines, further test sets, details of each technique, accuracy by slice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tuneoff.report.away_tables import away_table
 from tuneoff.report.formats import count, mean_spread, plain
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
+COSINE = "cosine"
 VERDICTS = {
     "still falling": "details.falling",
     "flat or cannot be told": "details.flat",
@@ -29,6 +31,7 @@ def detail_sections(results: Results, say: Words = WORDS) -> list[Section]:
     """Return the sections that have something to show."""
     sections = [
         Section(say("html.baselines"), [baselines_table(results, say)]),
+        Section(say("html.away"), [away_table(results, say)], say("html.away.note")),
         Section(say("html.details"), [details_table(results, say)]),
         Section(say("html.slices"), slice_tables(results, say), say("html.slices.note")),
     ]
@@ -37,35 +40,51 @@ def detail_sections(results: Results, say: Words = WORDS) -> list[Section]:
 
 def baselines_table(results: Results, say: Words = WORDS) -> Table:
     """Return the baselines with their accuracy, and which techniques are not above the best of them."""
-    # They are of the data alone, so any model's are those of all.
-    rows: Sequence[Mapping[str, Any]] = next((task["baselines"] for task in results["tasks"] if task["baselines"]), ())
+    by_model = {task["model"]: task["baselines"] for task in results["tasks"] if task["baselines"]}
+    # All but the cosine are of the data alone, so any model's are those of all.
+    shared = [row for row in next(iter(by_model.values()), ()) if row["name"] != COSINE]
+    own = [(model, row) for model, rows in by_model.items() for row in rows if row["name"] == COSINE]
     columns = [
         Column("baseline", say("column.baseline")),
         Column("accuracy", say("column.accuracy"), numeric=True),
         Column("settings", say("column.chosen")),
         Column("note", say("column.note")),
     ]
-    cells = [[*_baseline_cells(row, say)] for row in rows]
-    captions = _against(results, rows, say)
-    if any(row["name"] == "tfidf_second" for row in rows):
+    names = {model["name"]: model_label(model) for model in results["models"]}
+    titled = [(say(f"baseline.{row['name']}"), row) for row in shared]
+    several = several_models(results)
+    for model, row in own:
+        titled.append((say("baseline.cosine.model", model=names[model]) if several else say("baseline.cosine"), row))
+    cells = [[*_baseline_cells(title, row, say)] for title, row in titled]
+    captions = []
+    for model in by_model:
+        if own and several:
+            said = _against(results, by_model[model], say, model)
+            captions += [say("baselines.model", model=names[model], text=text) for text in said]
+    captions = captions or _against(results, [*shared, *(row for _, row in own)], say)
+    if any(row["name"] == "tfidf_second" for row in shared):
         captions.append(say("baselines.second"))
+    if own:
+        captions.append(say("baselines.cosine"))
     return Table("baselines", say("html.baselines"), columns, cells, captions)
 
 
-def _baseline_cells(row: Mapping[str, Any], say: Words) -> Sequence[Cell]:
+def _baseline_cells(title: str, row: Mapping[str, Any], say: Words) -> Sequence[Cell]:
     chosen = ", ".join(f"{name} {plain(value, say)}" for name, value in row["chosen"].items())
     note = "; ".join(text for text in (row["reason"], row["note"]) if text)
     return (
-        Cell(say(f"baseline.{row['name']}"), row["name"]),
+        Cell(title, row["name"]),
         Cell(mean_spread(row["accuracy"], None, say), row["accuracy"]),
         Cell(chosen or say("value.unknown"), chosen or None),
         Cell(note, note or None),
     )
 
 
-def _against(results: Results, rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
+def _against(results: Results, rows: Sequence[Mapping[str, Any]], say: Words, model: str | None = None) -> list[str]:
+    """Say which techniques, of one model if one is given, are not above the best of the baselines."""
     known = [row for row in rows if row["accuracy"] is not None]
     techniques = [row for row in results["techniques"] if row["metrics"]["accuracy"]["mean"] is not None]
+    techniques = [row for row in techniques if model in (None, row["model"])]
     if not known or not techniques:
         return []
     best = max(known, key=lambda row: float(row["accuracy"]))
@@ -81,8 +100,8 @@ def _named(row: Mapping[str, Any], results: Results) -> str:
 
 
 def details_table(results: Results, say: Words = WORDS) -> Table:
-    """Return for each technique: collapsed seeds, whether its loss still fell, calibration before and after scaling."""
-    names = ("collapsed", "trend", "ece", "scaled_loss", "scaled_ece")
+    """Return for each technique: collapsed seeds, whether its loss still fell, calibration, scaled and not, and CKA."""
+    names = ("collapsed", "trend", "ece", "scaled_loss", "scaled_ece", "cka")
     columns = [
         *([Column("model", say("column.model"))] if several_models(results) else []),
         Column("technique", say("column.technique")),
@@ -93,7 +112,7 @@ def details_table(results: Results, say: Words = WORDS) -> Table:
     rows = []
     shown = [row for row in results["details"] if row["collapse"]["seeds"]]
     for row in shown:
-        spreads = [ece[_key(row)], row["calibration"]["loss"], row["calibration"]["ece"]]
+        spreads = [ece[_key(row)], row["calibration"]["loss"], row["calibration"]["ece"], row["cka"]]
         cells = [
             *([Cell(row["model"], row["model"])] if several_models(results) else []),
             Cell(row["technique"], row["technique"]),
@@ -131,6 +150,8 @@ def _explained(rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
         captions.append(say("details.evaluations.caption"))
     on_dev = rows[0]["calibration"]["fitted_on"] == "dev"
     captions.append(say("details.dev.caption") if on_dev else say("details.crosswise.caption"))
+    if any(row["cka"]["n"] for row in rows):
+        captions.append(say("details.cka.caption"))
     reasons = [_reason(row, say) for row in rows if row["calibration"]["reason"]]
     return [*captions, *reasons]
 

@@ -207,6 +207,14 @@ ENGLISH: Mapping[str, str] = {
     "choice.memory": "peak memory: {limit}",
     "choice.caption": "The technique that costs the least time among those within the limit that no other of them is "
     "known to beat.",
+    # Further test sets
+    "html.away": "Away from the training data",
+    "html.away.note": "The same trained models on further test sets. What is better on test can be worse on texts of "
+    "another kind, full fine-tuning more so than a linear probe (Kumar et al. 2022).",
+    "column.drop": "drop, points",
+    "away.test": "test",
+    "away.caption": "Mean accuracy over seeds, with 95% intervals as in the results; drop: the accuracy on test less "
+    "that on the further set, with the standard deviation over seeds.",
     # Baselines, details of each technique, slices
     "html.baselines": "Against cheap baselines",
     "html.details": "Details of each technique",
@@ -221,10 +229,16 @@ ENGLISH: Mapping[str, str] = {
     "column.ece": "calibration error",
     "column.scaled_loss": "loss after temperature",
     "column.scaled_ece": "calibration error after temperature",
+    "column.cka": "CKA with the untouched model",
     "column.examples": "examples",
     "baseline.majority": "commonest class of train",
     "baseline.tfidf": "words and pairs of words (TF-IDF)",
     "baseline.tfidf_second": "words of the second text alone (TF-IDF)",
+    "baseline.cosine": "cosine of the untrained model's vectors of the two texts",
+    "baseline.cosine.model": "cosine of the vectors of {model}, untrained",
+    "baselines.model": "{model}: {text}",
+    "baselines.cosine": "The cosine tells two texts that are about the same from two that are not; its threshold, and "
+    "the class above it, were chosen on train.",
     "baselines.below": "Not above the best of them ({baseline}, {value}) by their mean accuracy: {techniques}.",
     "baselines.above": "The mean accuracy of each technique is above the best of them ({baseline}, {value}).",
     "baselines.second": "Where the second text alone does better than the commonest class, answers can partly be "
@@ -243,6 +257,8 @@ ENGLISH: Mapping[str, str] = {
     "details.dev.caption": "The temperature of each seed was fitted on dev; it changes no answer.",
     "details.crosswise.caption": "The temperature of each fifth of test was fitted on the other four, for want of dev; "
     "it changes no answer.",
+    "details.cka.caption": "CKA tells how like the vectors of test are to those of the untouched model, from 0 to 1 "
+    "(linear, Kornblith et al. 2019): the lower, the further training moved them. A head alone moves nothing.",
     "details.uncalibrated": "{technique}: no temperature for {missing} of {seeds} ({reason}).",
     "slices.title": "By slice: {column}",
     "slices.title.model": "By slice: {column}, {model}",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tuneoff.errors import StudyError
 from tuneoff.study import Study, TaskSpec
-from tuneoff.tasks import own
+from tuneoff.tasks import also, own
 from tuneoff.tasks.data_set import Split, TaskData
 from tuneoff.tasks.describe import describe
 from tuneoff.tasks.raw import RawTask
@@ -26,7 +26,7 @@ __all__ = [
     "task_name",
 ]
 
-COMMON = ("name", "limit", "drop_overlap")
+COMMON = ("name", "limit", "drop_overlap", "also_test")
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,15 @@ def load_study_task(study: Study, base: Path) -> StudyTask:
 def _read(spec: TaskSpec, base: Path) -> RawTask:
     check_task(spec)
     task = _built_in(spec)
-    return own.read(spec, base) if task is None else task.read(spec, base)
+    raw = own.read(spec, base) if task is None else task.read(spec, base)
+    return also.with_also_tests(raw, spec, base)
 
 
 def check_task(spec: TaskSpec) -> None:
     """Raise StudyError with all that is wrong in a task's description and can be seen without reading data."""
     task = _built_in(spec)
     found = own.problems(spec) if task is None else _foreign_keys(spec, task) + task.problems(spec)
+    found += also.problems(spec)
     if found:
         raise StudyError(found)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+ALSO = "also:"
+"""Before the name of a further test set, in the name of its split."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -30,10 +33,11 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task, loaded and checked: class names in their order, splits by name (train, dev, test, unlabelled).
+    """A task, loaded and checked: class names in their order, splits by name (train, dev, test, unlabelled, also:*).
 
     `fingerprint` is a sha256 over all that reaches a model or a metric: field count, classes, and each split's texts,
-    labels and order. `notes` are sentences for the report (overlaps between splits, a dev cut out of train).
+    labels and order, but for the further test sets, which change nothing that is trained: `also` has their own sha256
+    by name. `notes` are sentences for the report (overlaps between splits, a dev cut out of train).
     `label` is the name shown to readers, `source` where it came from (hub id and revision, or file names).
     """
 
@@ -45,3 +49,4 @@ class TaskData:
     fingerprint: str
     source: str
     notes: tuple[str, ...] = ()
+    also: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tuneoff.errors import DataError
 from tuneoff.study import TaskSpec
+from tuneoff.tasks.data_set import ALSO
 from tuneoff.tasks.files import find_file, read_table
 from tuneoff.tasks.hub import HubId, HubSet, load_hub
 from tuneoff.tasks.raw import RawTask
@@ -85,6 +86,7 @@ def _from_files(spec: TaskSpec, base: Path) -> tuple[dict[str, Table], str]:
 def _from_hub(spec: TaskSpec) -> tuple[dict[str, Table], str]:
     found = load_hub(HubId(spec.hub or "", spec.config, spec.revision))
     names = _hub_splits(spec, found)
+    names |= {ALSO + name: given for name, given in spec.also_test.items() if isinstance(given, str)}
     _refuse_twice({split: name for split, name in names.items() if name is not None})
     tables = {split: found.table(name, f"task.{split}") for split, name in names.items()}
     return tables, found.source

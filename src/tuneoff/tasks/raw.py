@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tuneoff.errors import DataError
-from tuneoff.tasks.data_set import Split, TaskData
+from tuneoff.tasks.data_set import ALSO, Split, TaskData
 from tuneoff.tasks.folds import POOL, FoldedTask, cut_folds, pooled
 from tuneoff.tasks.splits import cut_dev, drop_overlap, overlap_notes, take
 from tuneoff.tasks.table import Table
@@ -23,7 +23,7 @@ ID_COLUMNS = ("id", "idx", "guid")
 
 @dataclass(frozen=True)
 class RawTask:
-    """A task as it was read: its tables by split (train and test; dev, unlabelled), and which columns mean what.
+    """A task as it was read: its tables by split (train, test; dev, unlabelled, also:*), and which columns mean what.
 
     `classes` are the class names where the task declares them. `id_prefixes` tell the ids of the splits apart where
     they repeat, such as "val" for "val:17".
@@ -56,6 +56,7 @@ class RawTask:
         for other in others:
             notes += overlap_notes(splits["train"], other, self.text_columns, self.group_column)
         notes += _absences(splits["train"], others, class_names)
+        notes += self._about_also(splits["train"], splits, class_names)
         if need_dev and "dev" not in splits:
             splits["train"], splits["dev"], note = self._cut(splits["train"], len(class_names))
             notes += [note, *overlap_notes(splits["train"], splits["dev"], self.text_columns, self.group_column)]
@@ -73,6 +74,7 @@ class RawTask:
             f"labels, {self._one_side}; each row is held out once. Rows of train and dev are those of fold 0."
         )
         aside = {name: split for name, split in splits.items() if name not in LABELLED}
+        notes += self._about_also(pool, splits, class_names)
         tasks = []
         for rows in cut_folds(pool, folds, n_classes=len(class_names)):
             rest = np.setdiff1d(np.arange(len(pool)), rows).tolist()
@@ -83,7 +85,9 @@ class RawTask:
                 said.append(note)
             tasks.append(self._task(class_names, cut, said))
         seen = {**tasks[0].splits, "test": take(pool, range(len(pool)), "test")}
-        whole = replace(tasks[0], splits=seen, fingerprint=fingerprint(class_names, {POOL: pool, **aside}))
+        whole = replace(
+            tasks[0], splits=seen, fingerprint=fingerprint(class_names, {POOL: pool, **_without_also(aside)})
+        )
         return FoldedTask(whole, tuple(tasks))
 
     def _limited(self, limit: int | None) -> tuple[tuple[str, ...], dict[str, Split], list[str]]:
@@ -100,11 +104,18 @@ class RawTask:
             label=self.label,
             classes=class_names,
             text_fields=self.text_columns,
-            splits={name: splits[name] for name in (*LABELLED, "unlabelled") if name in splits},
-            fingerprint=fingerprint(class_names, splits),
+            splits={name: splits[name] for name in (*LABELLED, "unlabelled", *_also(splits)) if name in splits},
+            fingerprint=fingerprint(class_names, _without_also(splits)),
             source=self.source,
             notes=tuple(notes),
+            also={name.removeprefix(ALSO): fingerprint(class_names, {"test": splits[name]}) for name in _also(splits)},
         )
+
+    def _about_also(self, train: Split, splits: Mapping[str, Split], classes: tuple[str, ...]) -> list[str]:
+        """Return what further test sets have in common with train, by their texts: they need no groups."""
+        further, plain = [splits[name] for name in _also(splits)], replace(train, groups=None)
+        notes = [note for other in further for note in overlap_notes(plain, other, self.text_columns, None)]
+        return notes + _absences(train, further, classes)
 
     @property
     def _one_side(self) -> str:
@@ -156,7 +167,7 @@ class RawTask:
         if name in self.id_prefixes:
             ids = [None if value is None else f"{self.id_prefixes[name]}:{value}" for value in ids]
         numbers = {label: number for number, label in enumerate(classes)}
-        group = self.group_column
+        group = None if name.startswith(ALSO) else self.group_column
         used = {*self.text_columns, self.label_column, group, id_column}
         return Split(
             name=name,
@@ -167,6 +178,14 @@ class RawTask:
             groups=None if group is None else table.names(group, "task.group"),
             columns=table.others({column for column in used if column}),
         )
+
+
+def _also(splits: Mapping[str, Split]) -> list[str]:
+    return [name for name in splits if name.startswith(ALSO)]
+
+
+def _without_also(splits: Mapping[str, Split]) -> dict[str, Split]:
+    return {name: split for name, split in splits.items() if not name.startswith(ALSO)}
 
 
 def order_classes(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,11 +11,13 @@ import torch
 
 from tuneoff.environment import package_versions
 from tuneoff.errors import ModelError
+from tuneoff.evidence.representation import keep_representation
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable, input_embedding
 from tuneoff.models.dropout import lighten_dropout
 from tuneoff.plan import PlannedStage, StageBudget
 from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
+from tuneoff.tasks.data_set import ALSO
 from tuneoff.techniques.base import Technique
 from tuneoff.training.budget import execution_now
 from tuneoff.training.build import (
@@ -36,6 +38,7 @@ from tuneoff.training.job import Budget, Execution, Job
 from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory, release
+from tuneoff.training.moved import how_far, prepare_untouched
 from tuneoff.training.optimizer import learning_rate_at
 from tuneoff.training.reuse import reuse_hidden
 from tuneoff.training.shortage import SHORTAGES, eased, failure_of, is_shortage, said
@@ -68,10 +71,12 @@ def run_stage(
     checkpoint = store.folder(stage.address) / CHECKPOINT
     recorded = recorded_execution(checkpoint, stage.key)
     torch.set_num_threads((recorded or place.execution).threads)
+    prepare_untouched(stage, place, ancestors)
+    moved: dict[str, Any] | None = None
     with limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
         execution = recorded or execution_now(stage, place)
-        ready = _prepared(stage, place, ancestors, execution)
-        job = _job(stage, place, ready, watch)
+        ready = prepared(stage, place, ancestors, execution)
+        job = job_of(stage, place, ready, watch)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         state = restore(checkpoint, stage.key, job, optimizer)
         keeper = Checkpointer(checkpoint, stage.key)
@@ -80,6 +85,7 @@ def run_stage(
             train(job, state, optimizer)
             del optimizer  # its moments are not needed any more, and the whole table is to come back
             release()
+            moved = how_far(stage, place, ancestors, job)
             ready.finish(stage, state.best.step if state.best else state.step)
             if not stage.address.is_trial:  # a trial is there for its numbers
                 weights = {name: value.detach().cpu() for name, value in trainable(ready.classifier).items()}
@@ -89,11 +95,13 @@ def run_stage(
             failure = failure_of(error, state.step)
     record = _record(stage, place, ready, state, started)
     record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
-    return store.finish(record, state.history, _predictions(place, state), weights)
+    if moved is not None:
+        keep_representation(store, stage.address, {**moved, "key": stage.key})
+    return store.finish(record, state.history, prediction_frame(place, state), weights)
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """A stage's classifier and inputs, and what making them cost: spent here, and if nothing were shared."""
 
     technique: Technique
@@ -116,7 +124,8 @@ class _Ready:
         self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps_taken))
 
 
-def _prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
+def prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> Ready:
+    """Return a stage's classifier and inputs before its first step; raises ModelError where memory does not do."""
     try:
         return _prepare(stage, place, ancestors, execution)
     except SHORTAGES as error:
@@ -128,7 +137,7 @@ def _prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancesto
         ) from error
 
 
-def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> _Ready:
+def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> Ready:
     technique = make_technique(stage.spec)
     seeds = _seeds(stage)
     device = place.accelerator.device
@@ -170,7 +179,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
             vocabulary = CompactVocabulary(classifier, [ids for split in texts.ids.values() for ids in split])
     paid = {**paid, "tokenize": place.tokenizing_to_charge()}
     trained = trainable(classifier)
-    return _Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, feature_tokens, paid, cost)
+    return Ready(technique, classifier, trained, parameters, inputs, execution, vocabulary, feature_tokens, paid, cost)
 
 
 def _rows_only_decay(technique: Technique, classifier: TextClassifier) -> bool:
@@ -187,7 +196,8 @@ def _seeds(stage: PlannedStage) -> Mapping[str, int]:
     return seeds
 
 
-def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> Job:
+def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch) -> Job:
+    """Return what the loop works on; the splits that it is reported on are test and the task's further test sets."""
     assert stage.budget is not None
     budget = stage.budget
     labels = {name: place.data.splits[name].labels for name in place.splits}
@@ -204,7 +214,7 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
             budget.eval_every,
             budget.eval_on,
             budget.chosen_by,
-            ("test",) if budget.opens_test else (),
+            ("test", *(ALSO + name for name in place.data.also)) if budget.opens_test else (),
         ),
         seed_order=_seeds(stage)["order"],
         seed_dropout=_seeds(stage)["dropout"],
@@ -218,7 +228,7 @@ def _job(stage: PlannedStage, place: Workplace, ready: _Ready, watch: Watch) -> 
 
 
 def _record(
-    stage: PlannedStage, place: Workplace, ready: _Ready, state: TrainingState, started: datetime
+    stage: PlannedStage, place: Workplace, ready: Ready, state: TrainingState, started: datetime
 ) -> StageRecord:
     assert stage.key is not None and stage.key_parts is not None and stage.budget is not None
     device = place.accelerator.device
@@ -266,7 +276,7 @@ def _chosen(budget: StageBudget, state: TrainingState) -> dict[str, Any] | None:
     }
 
 
-def _predictions(place: Workplace, state: TrainingState) -> "pd.DataFrame | None":
+def prediction_frame(place: Workplace, state: TrainingState) -> "pd.DataFrame | None":
     """Return the logits of every evaluation as one table, a row an example."""
     import pandas as pd
 

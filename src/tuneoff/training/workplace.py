@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 
 from tuneoff.files import digest
 from tuneoff.models.activation_cache import (
@@ -25,7 +26,7 @@ from tuneoff.models.mapped_file import Put, Shape
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, reading, tokenize
 from tuneoff.plan import SEMANTICS
-from tuneoff.tasks.data_set import TaskData
+from tuneoff.tasks.data_set import ALSO, TaskData
 from tuneoff.training.build import Ancestor, build_classifier
 from tuneoff.training.device import Precision, autocast
 from tuneoff.training.inputs import TokenInputs
@@ -63,11 +64,12 @@ class Workplace:
         self._tokens: Mapping[str, Tokens] | None = None
         self._features: dict[str, Features] = {}
         self._hidden: dict[str, HiddenStates] = {}
+        self.untouched: NDArray[np.float32] | None = None  # vectors of test's first rows, see `moved`
 
     @property
     def splits(self) -> list[str]:
         """The labelled splits of the task."""
-        return [name for name in USED if name in self.data.splits]
+        return [*(name for name in USED if name in self.data.splits), *(ALSO + name for name in self.data.also)]
 
     def tokens(self) -> Mapping[str, Tokens]:
         """Return the token ids of every labelled split; the tokenizer is let go afterwards."""
@@ -127,6 +129,7 @@ class Workplace:
                 "model": model,
                 "task": self.data.fingerprint,
                 "splits": self.splits,
+                **({"also": dict(self.data.also)} if self.data.also else {}),
                 "precision": self.precision,
                 "backbone": [ancestor.key for ancestor in ancestors],
             }
@@ -145,12 +148,12 @@ class Workplace:
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
             for split in self.splits:
-                vectors[split] = self._vectors(classifier, inputs, split)
+                vectors[split] = self.vectors(classifier, inputs, split)
         tokens = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
         cost = Cost(loaded - begun, self.tokenize_seconds, time.perf_counter() - started, tokens)
         return Features(vectors, cost, computed_now=True)
 
-    def _vectors(self, classifier: TextClassifier, inputs: TokenInputs, split: str) -> torch.Tensor:
+    def vectors(self, classifier: TextClassifier, inputs: TokenInputs, split: str) -> torch.Tensor:
         """Return the vectors of a split in row order, computed in smaller parts where memory runs out."""
         lengths = inputs.lengths[split]
         done = 0

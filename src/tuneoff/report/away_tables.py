@@ -1,0 +1,49 @@
+"""The table of what techniques reach on further test sets, beside test."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuneoff.report.formats import mean_spread
+from tuneoff.report.table import Cell, Column, Table
+from tuneoff.report.tables import Results, several_models
+from tuneoff.report.words import WORDS, Words
+
+
+def away_table(results: Results, say: Words = WORDS) -> Table:
+    """Return the accuracy of each technique on test and on each further set, and how far it drops there."""
+    shown = [row for row in results["techniques"] if row["metrics"]["accuracy"]["mean"] is not None]
+    names = list(dict.fromkeys(name for row in shown for name in row["also"]))
+    columns = [
+        *([Column("model", say("column.model"))] if several_models(results) else []),
+        Column("technique", say("column.technique")),
+        Column("test", say("away.test"), numeric=True),
+    ]
+    for name in names:
+        columns.append(Column(name, name, numeric=True))
+        columns.append(Column(f"{name}_drop", say("column.drop"), numeric=True))
+    rows = []
+    for row in shown if names else []:
+        cells = [Cell(row["technique"], row["technique"]), _accuracy(row, say)]
+        for name in names:
+            cells += [_accuracy(row["also"][name], say), _drop(row["also"][name]["drop"], say)]
+        rows.append([*([Cell(row["model"], row["model"])] if several_models(results) else []), *cells])
+    return Table("away", say("html.away"), columns, rows, [say("away.caption")])
+
+
+def _accuracy(found: Mapping[str, Any], say: Words) -> Cell:
+    """The mean with its interval, else with its spread."""
+    mean, sd = (found["metrics"]["accuracy"][name] for name in ("mean", "sd"))
+    interval = found["accuracy_interval"]
+    if mean is None or interval is None:
+        return Cell(mean_spread(mean, sd, say), mean, sd)
+    bounds = {name: f"{interval[name]:.3f}" for name in ("low", "high")}
+    return Cell(say("slices.accuracy", accuracy=f"{mean:.3f}", **bounds), mean, sd)
+
+
+def _drop(found: Mapping[str, Any], say: Words) -> Cell:
+    """In points of accuracy, with a decimal; the spread as wide as the mean's digits."""
+    mean, sd = found["mean"], found["sd"]
+    if mean is None:
+        return Cell(say("value.unknown"))
+    text = f"{100 * mean:.1f}"
+    return Cell(text if sd is None else f"{text} ± {100 * sd:.1f}", mean, sd)
