@@ -104,9 +104,16 @@ def test_the_details_show_the_numbers_of_results(known):
     row["trend"] |= {"slope": -0.0312, "low": -0.05, "high": -0.011, "verdict": "still falling"}
     row["calibration"]["loss"] |= {"mean": 0.9876, "sd": 0.02}
     row["calibration"]["ece"] |= {"mean": 0.1234, "sd": 0.03}
+    row["cka"] |= {"mean": 0.8765, "sd": 0.02}
     technique["metrics"]["ece"] |= {"mean": 0.25, "sd": None}
     cells = texts(details_table(results))[0]
-    assert cells[2:] == ["still falling: -0.031 (-0.05 to -0.011)", "0.250", "0.988 ± 0.020", "0.123 ± 0.030"]
+    assert cells[2:] == [
+        "still falling: -0.031 (-0.05 to -0.011)",
+        "0.250",
+        "0.988 ± 0.020",
+        "0.123 ± 0.030",
+        "0.876 ± 0.020",
+    ]
     row["trend"] |= {"slope": None, "reason": "a slope with an interval needs 3 evaluations"}
     row["calibration"] |= {"reason": "too few rows"}
     row["calibration"]["loss"] |= {"n": 1}
