@@ -49,9 +49,9 @@ class Page(html.parser.HTMLParser):
 def five(tmp_path_factory, made_up):
     root = tmp_path_factory.mktemp("five")
     store = made_up(failed=(("full", 0),)).write(root)
-    begun = time.perf_counter()
+    begun = time.process_time()  # which other work on the machine does not lengthen
     page = write_report(store)
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
     return store, page
 
 
@@ -188,7 +188,7 @@ def test_the_lead_names_the_highest_mean_and_all_that_share_it(tmp_path, made_up
 
 
 def test_the_protocol_in_words_leaves_out_what_is_unknown(tmp_path, made_up):
-    results = build_results(made_up(seeds=2).write(tmp_path))
+    results = build_results(made_up(techniques=("full", "linear-probe"), seeds=2).write(tmp_path))
     text = " ".join(protocol_sentences(results))
     assert "trained for 40 optimizer steps of 24 examples" in text and "warm-up over 6% of the steps" in text
     assert "full 0.0001, linear-probe 0.0001" in text and "Seeds: 0, 1." in text
