@@ -1,4 +1,4 @@
-"""Is the instrument right? False verdicts and coverage in 200 simulated studies a design; wrong methods are found out."""
+"""Is the instrument right? False verdicts and coverage in 200 simulated studies a design; wrong methods are found."""
 
 import numpy as np
 import pytest
