@@ -1,7 +1,9 @@
 """Tiny random models of each family with tiny tokenizers, saved as folders like real ones; and a study of one."""
 
+import gc
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from accelerate import Accelerator
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
+from tuneoff.evidence import task_files
+from tuneoff.evidence.baselines import text_baselines
 from tuneoff.executors.local import Observer
 from tuneoff.models.classifier import init_head, load_classifier
 from tuneoff.models.resolve import resolve_model
@@ -95,6 +99,52 @@ def make_config(family, **settings):
     return getattr(transformers, name)(**size)
 
 
+MODULES_SETTLED = 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Take the modules imported so far out of the collector's walks, once many have come.
+
+    `training.memory.release` collects all twice a stage, and torch, transformers and sklearn are a million objects: a
+    walk over them takes longer than a tiny model's training. What is garbage is collected before, and after as ever.
+    """
+    global MODULES_SETTLED
+    if len(sys.modules) > MODULES_SETTLED + 50:
+        gc.collect()
+        gc.freeze()
+        MODULES_SETTLED = len(sys.modules)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_sync():
+    """Do not wait for the disk: no test can tell, since none cuts the power. A descriptor that is none still fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Reports without figures, which take a second and are tested in tests/report."""
+    monkeypatch.setattr("tuneoff.report._write_figures", lambda *_: {})
+
+
+@pytest.fixture(scope="session")
+def baselines_once():
+    """A function that computes the baselines from texts, and for the same data gives those that it computed."""
+    found = {}
+
+    def computed(data):
+        labels = [data.train_labels.tolist(), data.test_labels.tolist()]
+        key = repr([data.train_texts, data.test_texts, labels, data.train_groups])
+        if key not in found:
+            found[key] = text_baselines(data)
+        return found[key]
+
+    return computed
+
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory):
     """Return a function from a family to the folder of its tiny model, made once."""
@@ -174,8 +224,9 @@ def write_rows(tmp_path):
 
 
 @pytest.fixture
-def study(model_folder, write_rows, tmp_path, monkeypatch):
+def study(model_folder, write_rows, tmp_path, monkeypatch, baselines_once):
     """Return a function that reads a small study of a tiny model, with changes to its model, task and protocol."""
+    monkeypatch.setattr(task_files, "text_baselines", baselines_once)
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
 
     def read(techniques=("linear-probe",), family="bert", model=None, task=None, **protocol):

@@ -63,7 +63,7 @@ def test_every_error_is_a_tuneoff_error():
 # A run
 
 
-def test_a_run_gives_its_result_and_the_directory_gives_it_again(parts, tmp_path, capsys):
+def test_a_run_gives_its_result_and_the_directory_gives_it_again(parts, tmp_path, capsys, no_figures):
     result = tuneoff.run(**parts, out=tmp_path / "out")
     assert "[1/2] linear-probe, seed 0" in capsys.readouterr().err
     table = result.table()
@@ -171,7 +171,7 @@ def test_a_plot_that_there_is_not_is_refused(result):
         result.plot("stepz")
 
 
-def test_the_report_is_written_and_copied(result, tmp_path):
+def test_the_report_is_written_and_copied(result, tmp_path, no_figures):
     page = result.report()
     assert page == result.path / "report.html" and page.is_file()
     copy = result.report(tmp_path / "new" / "mine.html")
@@ -186,10 +186,11 @@ def test_loading_needs_a_run_directory_and_no_torch(result, tmp_path):
     assert python(code + "print(sorted({'torch', 'transformers', 'peft'} & sys.modules.keys()))") == "[]\n"
 
 
-def test_a_study_is_run_from_its_parts_and_tells_of_it_in_plain_lines(model_folder, tmp_path, monkeypatch, capsys):
+def test_a_study_is_run_from_its_parts_and_tells_of_it_in_plain_lines(
+    model_folder, tmp_path, monkeypatch, capsys, no_figures
+):
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter's kernel does
-    monkeypatch.setattr("tuneoff.report._write_figures", lambda *_: {})  # tested elsewhere, and slow
     asked = {"task": {"name": "mini_rte", "limit": 60}, "techniques": ["linear-probe"], "out": tmp_path / "out"}
     given = {"model": str(model_folder("bert")), "steps": 2, "seeds": [4], "threads": 1, **asked}
     result = tuneoff.run(**given)

@@ -208,7 +208,7 @@ def test_options_change_the_study(tuneoff, study_file, tmp_path):
     assert stages[0]["budget"] == {"steps": 3, "batch_size": 8, "eval_every": 3, "eval_on": "test"}
 
 
-def test_a_technique_that_fails_is_a_row_and_status_1(tuneoff, study_file, tmp_path):
+def test_a_technique_that_fails_is_a_row_and_status_1(tuneoff, study_file, tmp_path, no_figures):
     wild = {"name": "wild", "use": "full", "learning_rate": 1e38}
     path = study_file(wild, "linear-probe", schedule="constant", warmup=0.0, max_grad_norm="off", steps=2)
     status, table, progress = tuneoff("run", path, "--out", tmp_path / "out")
@@ -217,11 +217,11 @@ def test_a_technique_that_fails_is_a_row_and_status_1(tuneoff, study_file, tmp_p
     assert "done   linear-probe, seed 0" in progress
 
 
-def test_ctrl_c_stops_says_how_to_go_on_and_it_does(tuneoff, study_file, tmp_path):
+def test_ctrl_c_stops_says_how_to_go_on_and_it_does(tuneoff, study_file, tmp_path, no_figures):
     """In a process of its own, as a terminal would do it: interrupted while the second seed is trained."""
     import signal
 
-    path, out = study_file("full", seeds=2, steps=150, eval_every=150, batch_size=2), tmp_path / "out"
+    path, out = study_file("full", seeds=2, steps=75, eval_every=75, batch_size=2), tmp_path / "out"
     command = [sys.executable, "-c", "from tuneoff.cli import main; main()", "run", path, "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
     progress = []

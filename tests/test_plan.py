@@ -232,6 +232,8 @@ PROTOCOL = {
     "weight_decay": {"weight_decay": 0.5},
     "max_grad_norm": {"max_grad_norm": "off"},
     "seeds": {"seeds": [0]},
+    "margin": {"margin": 2.0},
+    "until_clear": {"until_clear": {"seeds": 8}},
     "folds": {},  # stages of folds have other addresses; see test_folds
     "precision": {"precision": "bf16"},
     "keep_weights": {"keep_weights": "none"},
@@ -246,6 +248,8 @@ PROTOCOL = {
 }
 NO_RESULT = {
     "seeds",
+    "margin",
+    "until_clear",
     "folds",
     "keep_weights",
     "micro_tokens",

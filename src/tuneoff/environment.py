@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def package_versions() -> dict[str, str]:
     return {name: found for name in ("tuneoff", *PACKAGES) if (found := _version(name))}
 
 
+@cache
 def _version(package: str) -> str | None:
+    """Return a package's version, read once: to parse its metadata takes milliseconds, and each stage asks."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -9,7 +9,7 @@ from tuneoff.errors import StoreError
 from tuneoff.evidence.results import build_results
 
 
-def test_the_report_is_made_from_the_store_alone(made_up, tmp_path, capsys):
+def test_the_report_is_made_from_the_store_alone(made_up, tmp_path, capsys, no_figures):
     store = made_up(techniques=("linear-probe", "lora"), seeds=2).write(tmp_path / "a folder [b/c]")
     report_command(store.root)
     said = capsys.readouterr()

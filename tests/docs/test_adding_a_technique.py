@@ -51,10 +51,9 @@ def test_its_layers_are_found_in_every_family(registry, make_job, family):
     assert None not in layers and len({found[1] for found in layers}) == 1
 
 
-def test_the_technique_outside_the_package_runs(registry, model_folder, tmp_path, monkeypatch, capsys):
+def test_the_technique_outside_the_package_runs(registry, model_folder, tmp_path, monkeypatch, capsys, no_figures):
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tuneoff.report._write_figures", lambda *_: {})  # tested elsewhere, and slow
     assert OUTSIDE.count(HUB_ID) == 1
     threads = torch.get_num_threads()
     try:

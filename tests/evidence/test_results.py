@@ -50,10 +50,10 @@ def test_every_field_of_the_schema_is_described():
 
 
 def test_a_whole_study_is_measured_from_its_predictions(tmp_path, made_up):
-    store = made_up(seeds=3).write(tmp_path)
+    store = made_up(techniques=("full", "linear-probe", "linear-probe+lora"), seeds=2).write(tmp_path)
     results = valid(json.loads(write_results(store).read_text(encoding="utf-8")))
     assert results == build_results(store)
-    assert [run["status"] for run in results["runs"]] == ["done"] * 15
+    assert [run["status"] for run in results["runs"]] == ["done"] * 6
     for run in results["runs"]:
         frame = store.predictions(StageAddress(run["model"], run["task"], run["technique"], run["seed"]))
         assert run["metrics"] == pytest.approx(measure_frame(frame))
@@ -63,12 +63,12 @@ def test_a_whole_study_is_measured_from_its_predictions(tmp_path, made_up):
 
 
 def test_spread_is_that_of_a_sample_and_none_for_one_seed(tmp_path, made_up):
-    results = build_results(made_up(seeds=3).write(tmp_path / "three"))
+    results = build_results(made_up(techniques=("lora",), seeds=3).write(tmp_path / "three"))
     values = [run_of(results, "lora", seed)["metrics"]["accuracy"] for seed in range(3)]
     assert len(set(values)) > 1
     expected = (3, np.mean(values), np.std(values, ddof=1), min(values), max(values))
     assert tuple(row_of(results, "lora")["metrics"]["accuracy"].values()) == pytest.approx(expected)
-    one = valid(build_results(made_up(seeds=1).write(tmp_path / "one")))
+    one = valid(build_results(made_up(techniques=("lora",), seeds=1).write(tmp_path / "one")))
     assert row_of(one, "lora")["metrics"]["accuracy"]["sd"] is None
 
 
@@ -102,7 +102,7 @@ def test_a_shared_stage_that_is_no_technique_is_charged_to_the_first_that_uses_i
 
 
 def test_memory_is_the_highest_of_the_chain_and_tokens_are_its_sum(tmp_path, made_up):
-    results = build_results(made_up().write(tmp_path))
+    results = build_results(made_up(techniques=("linear-probe", "linear-probe+full")).write(tmp_path))
     assert run_of(results, "linear-probe+full")["peak_memory"] == {"bytes": 900_000_000, "kind": "resident"}
     assert run_of(results, "linear-probe+full")["tokens"] == {"trained": 2_000, "computed": 4_000, "evaluated": 1_000}
     assert run_of(results, "linear-probe")["peak_memory"]["bytes"] == 300_000_000
@@ -158,9 +158,10 @@ def test_a_study_with_hardly_any_keys_is_read(tmp_path):
 
 
 def test_notices_say_what_the_protocol_cannot_tell(tmp_path, made_up):
-    on_test = build_results(made_up(seeds=1).write(tmp_path / "a"))
+    two = ("full", "lora")
+    on_test = build_results(made_up(techniques=two, seeds=1).write(tmp_path / "a"))
     assert notice_ids(on_test) == ["curves_on_test", "test_examples", "commonest_class"]
-    on_dev = build_results(made_up(seeds=2, eval_on="dev").write(tmp_path / "b"))
+    on_dev = build_results(made_up(techniques=two, seeds=2, eval_on="dev").write(tmp_path / "b"))
     assert notice_ids(on_dev) == ["test_examples", "commonest_class"]
     assert notice_ids(build_results(made_up(techniques=("lora",)).write(tmp_path / "c")))[:2] == [
         "curves_on_test",
@@ -210,9 +211,9 @@ def test_models_are_kept_apart(tmp_path, made_up):
 
 def test_two_hundred_evaluations_of_many_runs_are_read_quickly(tmp_path, made_up):
     store = made_up(techniques=("lora",), seeds=8, steps=200, eval_every=1, examples=300).write(tmp_path)
-    begun = time.perf_counter()
+    begun = time.process_time()  # which other work on the machine does not lengthen
     results = build_results(store)
-    assert time.perf_counter() - begun < 4
+    assert time.process_time() - begun < 4
     assert statistics.fmean(run["metrics"]["accuracy"] for run in results["runs"]) > 1 / 3
 
 

@@ -52,8 +52,8 @@ def test_packed_vectors_are_those_of_each_text_alone(family, loaded, resolve):
 
 @pytest.mark.parametrize("family", PACKABLE)
 @pytest.mark.parametrize("technique", ["full", "lora"])
-def test_twenty_steps_give_the_same_losses_and_weights(make_job, family, technique):
-    settings = {"family": family, "double": True, "dropout": False, "steps": 20, "learning_rate": 1e-3}
+def test_ten_steps_give_the_same_losses_and_weights(make_job, family, technique):
+    settings = {"family": family, "double": True, "dropout": False, "steps": 10, "learning_rate": 1e-3}
     padded, packed = make_job(technique, **settings), make_job(technique, budget=40, **settings)
     for job in (padded, packed):
         job.classifier.double()  # adapters are put in as float32
@@ -122,10 +122,9 @@ def test_dropout_in_packed_attention_keeps_the_mean_and_its_gradient_is_that_of_
 
     assert torch.autograd.gradcheck(attend, (query, key, value))
     plain = attend(query, key, value, rate=0.0)
-    draws = []
-    for seed in range(3000):
-        torch.manual_seed(seed)
-        draws.append(packed_attention.attend(module, query, key, value, None, dropout=0.3, packed_lengths=(4, 2))[0])
+    torch.manual_seed(4)  # once: each call keeps a trace of its caller for a GPU to come, which takes milliseconds
+    how = {"dropout": 0.3, "packed_lengths": (4, 2)}
+    draws = [packed_attention.attend(module, query, key, value, None, **how)[0] for _ in range(3000)]
     mean, spread = torch.stack(draws).mean(0), torch.stack(draws).std(0)
     assert ((mean - plain).abs() < 5 * spread / 3000**0.5).all()
 

@@ -42,13 +42,13 @@ def texts(table):
     return [[cell.text for cell in row] for row in table.rows]
 
 
-def test_the_sections_stand_in_the_page_with_texts_escaped(known):
+def test_the_sections_stand_in_the_page_with_texts_escaped(known, no_figures):
     page = write_report(known()).read_text(encoding="utf-8")
     assert [page.count(f"<h2>{title}</h2>") for title in TITLES] == [1, 1, 1]
     assert "<h3>By slice: kind</h3>" in page and "&lt;i&gt;x&lt;/i&gt;" in page and "<i>x" not in page
 
 
-def test_a_directory_of_an_earlier_version_has_what_its_predictions_give(tmp_path, made_up):
+def test_a_directory_of_an_earlier_version_has_what_its_predictions_give(tmp_path, made_up, no_figures):
     page = write_report(made_up(techniques=("lora",)).write(tmp_path)).read_text(encoding="utf-8")
     assert [page.count(f"<h2>{title}</h2>") for title in TITLES] == [0, 1, 0]
 

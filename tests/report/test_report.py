@@ -191,7 +191,7 @@ def test_the_lead_names_the_highest_mean_and_all_that_share_it(tmp_path, made_up
 
 
 def test_the_protocol_in_words_leaves_out_what_is_unknown(tmp_path, made_up):
-    results = build_results(made_up(seeds=2).write(tmp_path))
+    results = build_results(made_up(techniques=("full", "linear-probe"), seeds=2).write(tmp_path))
     text = " ".join(protocol_sentences(results))
     assert "trained for 40 optimizer steps of 24 examples" in text and "warm-up over 6% of the steps" in text
     assert "full 0.0001, linear-probe 0.0001" in text and "Seeds: 0, 1." in text
