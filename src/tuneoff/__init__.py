@@ -5,6 +5,7 @@
 >>> result.table()  # doctest: +SKIP
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from tuneoff.api import Result, load, run
     from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
     from tuneoff.study import Study
+
+# Arrow's own allocator reserves a gigabyte at its first use, and RLIMIT_DATA (protocol.memory_limit) counts what is
+# reserved. Arrow reads this once, when it is imported.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 _HOMES = {
     "DataError": "tuneoff.errors",

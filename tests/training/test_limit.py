@@ -91,6 +91,7 @@ class Quiet:
 
 mapping, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
 import tuneoff.models.classifier, torch
+import sklearn.feature_extraction.text, sklearn.linear_model, transformers.models.bert.modeling_bert
 torch.zeros(2**20).add_(1)
 limit = f"{(data_bytes() + 180_000_000) // 10**6} MB"
 told, weights = {}, []

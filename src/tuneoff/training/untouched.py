@@ -5,10 +5,10 @@ import torch
 from numpy.typing import NDArray
 
 from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, tokenize
+from tuneoff.study import MICRO_TOKENS
 from tuneoff.training.build import build_classifier
 from tuneoff.training.device import autocast
 from tuneoff.training.inputs import TokenInputs
-from tuneoff.training.limit import limited
 from tuneoff.training.memory import release
 from tuneoff.training.workplace import Workplace
 
@@ -40,14 +40,17 @@ def vectors_of_test(place: Workplace, most: int) -> NDArray[np.float32]:
 
 
 def _vectors(place: Workplace, name: str, tokens: Tokens) -> torch.Tensor:
-    """Return float32 vectors [N, H] in the order of the rows; the model is let go afterwards."""
+    """Return float32 vectors [N, H] in the order of the rows; the model is let go afterwards.
+
+    A few texts at once, without gradients: less than any stage needs, so no limit on memory is set for it.
+    """
     device = place.accelerator.device
-    with limited(place.limit, device):
-        classifier = build_classifier(place.model, place.data.classes, [], device, head_seed=0)
-        packed = place.execution.packs(classifier)
-        inputs = TokenInputs({name: tokens}, place.execution.micro_tokens, device, packed=packed)
-        with torch.inference_mode(), autocast(device, place.precision)():
-            vectors = place.vectors(classifier, inputs, name)
+    classifier = build_classifier(place.model, place.data.classes, [], device, head_seed=0)
+    packed = place.execution.packs(classifier)
+    at_once = min(place.execution.micro_tokens, MICRO_TOKENS)
+    inputs = TokenInputs({name: tokens}, at_once, device, packed=packed)
+    with torch.inference_mode(), autocast(device, place.precision)():
+        vectors = place.vectors(classifier, inputs, name)
     del classifier, inputs
     release()
     return vectors
