@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulated import Truth
+from tuneoff.evidence.answers import Answers as Answered
 from tuneoff.evidence.crossed import crossed, half_width
 from tuneoff.evidence.families import holm
 from tuneoff.evidence.intervals import bounds, wilson
 from tuneoff.evidence.pairs import p_value, steadied
 from tuneoff.evidence.power import Design, power, smallest_difference
+from tuneoff.evidence.race import race, seeds_by_round
 
 Answers = NDArray[np.bool_]
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -202,6 +204,29 @@ def measured(truth: Truth, rng: np.random.Generator, studies: int = 400) -> Desi
     )
 
 
+def races(studies: int) -> list[dict[str, Any]]:
+    """Return what rounds of 5, 10 and 20 seeds decide where nothing differs, and where one technique is best."""
+    rows = []
+    rounds = seeds_by_round(range(5), 20)
+    for accuracies in ((0.7,) * TECHNIQUES, (0.6, 0.68, 0.72, 0.74, 0.8)):
+        names = [f"{place}" for place in range(TECHNIQUES)]
+        false, best, runs = 0, 0, 0
+        for answers in Truth(20, 300, accuracies, 0.015).draw(studies, np.random.default_rng(0)):
+            found = {
+                name: Answered(tuple(range(20)), np.arange(300), one) for name, one in zip(names, answers, strict=True)
+            }
+            result = race(names, found, rounds)
+            pairs = [pair for one in result.rounds for pair in one.better]
+            false += any(accuracies[int(better)] <= accuracies[int(worse)] for better, worse in pairs)
+            best += result.left == (names[-1],)
+            racing = [TECHNIQUES, *(len(one.left) for one in result.rounds)]
+            before = [0, *(one.seeds for one in result.rounds)]
+            runs += sum(n * (one.seeds - done) for n, one, done in zip(racing, result.rounds, before, strict=False))
+        shares = {"false_verdicts": false / studies, "best_found": best / studies, "runs": runs / studies}
+        rows.append({"accuracies": list(accuracies), "studies": studies, **shares, "runs_at_most": 20 * TECHNIQUES})
+    return rows
+
+
 def as_markdown(result: dict[str, Any]) -> str:
     """Return the worst of each count of seeds, the promises and the wrong methods, as tables."""
     lines = [
@@ -223,6 +248,13 @@ def as_markdown(result: dict[str, Any]) -> str:
         f"| {row['seeds']} | {row['examples']} | {row['level']:g} | {row['smallest_difference']:.3f} | "
         f"{row['promised']:.2f} | {row['found']:.2f} |"
         for row in result["promises"]
+    ]
+    lines += ["", "| accuracies in a race | false verdicts | best found alone | runs, mean | at most |"]
+    lines += ["|---|" + "---:|" * 4]
+    lines += [
+        f"| {', '.join(map(str, row['accuracies']))} | {row['false_verdicts']:.3f} | {row['best_found']:.2f} | "
+        f"{row['runs']:.0f} | {row['runs_at_most']} |"
+        for row in result["races"]
     ]
     lines += ["", "| method | examples | sd between seeds | covered |", "|---|---:|---:|---:|"]
     lines += [
@@ -255,6 +287,7 @@ def main() -> None:
         "techniques": TECHNIQUES,
         "cells": cells,
         "promises": promises(asked.studies, asked.short),
+        "races": races(min(asked.studies, 500)),
         "wrong_methods": wrong_methods(min(asked.studies, 1000)),
         "seconds": round(time.monotonic() - start),
     }
