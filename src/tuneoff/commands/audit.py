@@ -1,6 +1,5 @@
 """`tuneoff audit`: what the numbers of a published table support."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tuneoff.commands.output import print_json, print_list
 from tuneoff.evidence.audit import SCENARIOS, audit
 from tuneoff.evidence.published import read_published
 
@@ -24,11 +24,10 @@ def audit_command(file: Path, *, as_json: bool) -> None:
     """Print what a CSV of published accuracies supports: sentences and a table, or JSON."""
     result = {"file": str(file), **audit(read_published(file))}
     if as_json:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
+        print_json(result)
         return
     console = Console(highlight=False)
-    for sentence in result["sentences"]:
-        console.print(Text(f"- {sentence['text']}"))
+    print_list(console, [sentence["text"] for sentence in result["sentences"]])
     console.print()
     console.print(_table(result))
     for line in LEGEND:

@@ -1,13 +1,12 @@
 """`tuneoff compare`: the evidence of a study, for predictions that were made elsewhere."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
+from tuneoff.commands.output import print_json, print_list
 from tuneoff.errors import DataError, StudyError
 from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.intervals import EXAMPLES, accuracy_interval
@@ -28,20 +27,18 @@ def compare_command(paths: Sequence[Path], *, margin: float | None, as_json: boo
         raise StudyError(f"--margin {margin:g}: a margin is a number of points between 0 and 100, such as 1 or 0.5.")
     result = compared(read_prediction_files(paths), margin)
     if as_json:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
+        print_json(result)
         return
     console = Console(highlight=False)
-    for sentence in result["sentences"]:
-        console.print(Text(f"- {sentence['text']}"))
+    said = [sentence["text"] for sentence in result["sentences"]]
+    print_list(console, said)
     for table in (_techniques_table(result), short_pair_table(result)):
         console.print()
         console.print(TerminalTable(table))
-    said = [sentence["text"] for sentence in result["sentences"]]
     others = [text for pair in result["pairs"] if (text := pair["verdict"]["text"]) not in said]
     if others:
         console.print()
-    for text in others:
-        console.print(Text(f"- {text}"))
+    print_list(console, others)
 
 
 def compared(files: Sequence[PredictionFile], margin: float | None = None) -> dict[str, Any]:

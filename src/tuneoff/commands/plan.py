@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from rich.console import Console
 
+from tuneoff.commands.output import print_json
 from tuneoff.commands.plan_tables import lines, tables
 from tuneoff.errors import DataError
 from tuneoff.estimate import Cost, estimate_cost, estimate_work, peak_memory
@@ -41,7 +42,7 @@ def plan_command(read: ReadStudy, out: Path, *, as_json: bool, timed: bool) -> N
     told = Console(stderr=True, highlight=False)
     described = describe_plan(read, out, timed=timed, announce=lambda what: told.print(f"{what} ...", markup=False))
     if as_json:
-        print(json.dumps(described, indent=2, ensure_ascii=False))
+        print_json(described)
         return
     console = Console(highlight=False)
     for table in tables(described):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from tuneoff.store import PREDICTIONS, StageAddress, Store
 
 Key = tuple[str, str, str]
 Row = Mapping[str, Any]
+Run = TypeVar("Run", bound=Row)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,14 @@ def answers(store: Store, runs: Sequence[Row]) -> dict[Key, Answers]:
                 example: right for run in done for example, right in _right(store, run).items()
             }
     return {key: _gathered(seeds) for key, seeds in measured.items()}
+
+
+def by_technique(runs: Sequence[Run]) -> dict[Key, list[Run]]:
+    """Return the runs of each (model, task, technique), in their order."""
+    groups: dict[Key, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(_key(run), []).append(run)
+    return groups
 
 
 def _key(run: Row) -> Key:

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tuneoff.evidence.saying import said
+from tuneoff.evidence.verdicts import two_digits
+
 MOST_NAMED = 5
 
 SENTENCES = {
@@ -47,7 +50,7 @@ SENTENCES = {
 def audit_sentences(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the sentences about an audit's result in reading order: findings first, then what to keep in mind."""
     sentences = [*_asked(result), *_verdicts(result), *_open(result), *_cautions(result)]
-    return [{"id": name, "values": values, "text": SENTENCES[name].format(**values)} for name, values in sentences]
+    return [said(SENTENCES, name, **values) for name, values in sentences]
 
 
 Sentence = tuple[str, dict[str, Any]]
@@ -96,9 +99,9 @@ def _open(result: Mapping[str, Any]) -> Iterator[Sentence]:
             {
                 "difference": 100 * nearest["difference"],
                 "power": result["power"],
-                "unpaired": _two_digits(needed["unpaired"]),
-                "low": _two_digits(needed[low]),
-                "high": _two_digits(needed[high]),
+                "unpaired": two_digits(needed["unpaired"]),
+                "low": two_digits(needed[low]),
+                "high": two_digits(needed[high]),
                 "share_low": float(low.rstrip("%")) / 100,
                 "share_high": float(high.rstrip("%")) / 100,
             },
@@ -156,8 +159,3 @@ def _cautions(result: Mapping[str, Any]) -> Iterator[Sentence]:
 
 def _named(pair: Mapping[str, Any]) -> dict[str, Any]:
     return {"a": pair["a"], "b": pair["b"], "difference": 100 * pair["difference"]}
-
-
-def _two_digits(count: int) -> int:
-    """Round to two digits: the formulas promise no more."""
-    return int(float(f"{count:.2g}"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneoff.evidence.answers import Answers, Key, answers
+from tuneoff.evidence.answers import Answers, Key, answers, by_technique
 from tuneoff.evidence.intervals import accuracy_interval
 from tuneoff.evidence.metrics import METRICS, measure
 from tuneoff.evidence.predictions import last_evaluation
@@ -36,11 +36,11 @@ def also_rows(store: Store, runs: Sequence[Row], names: Sequence[str]) -> dict[K
     `runs` are those of results.json. The interval of the accuracy is as that of test; with folds there is none, since a
     seed then has several models for the same examples. Raises StoreError for a file that cannot be read.
     """
-    groups: dict[Key, list[Row]] = {}
-    for run in runs:
-        groups.setdefault((run["model"], run["task"], run["technique"]), []).append(run)
     measured = {name: _answers(store, runs, name) for name in names}
-    return {key: {name: _row(group, name, measured[name].get(key)) for name in names} for key, group in groups.items()}
+    return {
+        key: {name: _row(group, name, measured[name].get(key)) for name in names}
+        for key, group in by_technique(runs).items()
+    }
 
 
 def _answers(store: Store, runs: Sequence[Row], name: str) -> dict[Key, Answers]:

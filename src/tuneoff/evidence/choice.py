@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tuneoff.evidence.saying import said
+
 Cost = Literal["seconds", "memory_bytes", "trained_parameters"]
 COSTS: tuple[Cost, ...] = ("seconds", "memory_bytes", "trained_parameters")
 
@@ -98,11 +100,11 @@ def choose(
         affordable += [one] if reason is None else []
         aside += [reason] if reason is not None else []
     beaten = {worse: better for better, worse in sorted(told_apart) if better in {one.name for one in affordable}}
-    aside += [_sentence(SET_ASIDE, "worse", name=o.name, than=beaten[o.name]) for o in affordable if o.name in beaten]
+    aside += [said(SET_ASIDE, "worse", name=o.name, than=beaten[o.name]) for o in affordable if o.name in beaten]
     order = (cheapest_by, *(cost for cost in COSTS if cost != cheapest_by))
     contenders = sorted((one for one in affordable if one.name not in beaten), key=lambda one: _rank(one, order))
     if not contenders:
-        return Choice(None, _sentence(SENTENCES, "none_fits"), (), tuple(aside))
+        return Choice(None, said(SENTENCES, "none_fits"), (), tuple(aside))
     taken = contenders[0]
     return Choice(taken.name, _why(taken, contenders, affordable), tuple(one.name for one in contenders), tuple(aside))
 
@@ -110,28 +112,28 @@ def choose(
 def _why(taken: Candidate, contenders: Sequence[Candidate], affordable: Sequence[Candidate]) -> Mapping[str, Any]:
     values = {"name": taken.name, "accuracy": taken.accuracy}
     if len(affordable) == 1:
-        return _sentence(SENTENCES, "only_one", **values)
+        return said(SENTENCES, "only_one", **values)
     best = max(contenders, key=lambda one: one.accuracy or 0.0)
     if (best.accuracy or 0.0) <= (taken.accuracy or 0.0):
-        return _sentence(SENTENCES, "best_and_cheapest", **values)
-    return _sentence(SENTENCES, "cheapest_of_contenders", **values, best=best.name, best_accuracy=best.accuracy)
+        return said(SENTENCES, "best_and_cheapest", **values)
+    return said(SENTENCES, "cheapest_of_contenders", **values, best=best.name, best_accuracy=best.accuracy)
 
 
 def _outside(one: Candidate, limits: Limits) -> Mapping[str, Any] | None:
     """Say why a technique is not known to be within the limits; None if it is."""
     if one.accuracy is None:
-        return _sentence(SET_ASIDE, "no_accuracy", name=one.name)
+        return said(SET_ASIDE, "no_accuracy", name=one.name)
     if limits.seconds is not None:
         if one.seconds is None:
-            return _sentence(SET_ASIDE, "cost_unknown", name=one.name, cost="time")
+            return said(SET_ASIDE, "cost_unknown", name=one.name, cost="time")
         if one.seconds > limits.seconds:
-            return _sentence(SET_ASIDE, "too_slow", name=one.name, seconds=one.seconds, limit=limits.seconds)
+            return said(SET_ASIDE, "too_slow", name=one.name, seconds=one.seconds, limit=limits.seconds)
     if limits.memory_bytes is not None:
         if one.memory_bytes is None:
-            return _sentence(SET_ASIDE, "cost_unknown", name=one.name, cost="memory")
+            return said(SET_ASIDE, "cost_unknown", name=one.name, cost="memory")
         if one.memory_bytes > limits.memory_bytes:
             size, limit = one.memory_bytes / 1e9, limits.memory_bytes / 1e9
-            return _sentence(SET_ASIDE, "too_large", name=one.name, gigabytes=size, limit=limit)
+            return said(SET_ASIDE, "too_large", name=one.name, gigabytes=size, limit=limit)
     return None
 
 
@@ -139,7 +141,3 @@ def _rank(one: Candidate, order: Sequence[Cost]) -> tuple[float, ...]:
     """Sort key: costs in their order, unknown ones last, then the higher accuracy."""
     costs = (getattr(one, cost) for cost in order)
     return (*(float("inf") if cost is None else float(cost) for cost in costs), -(one.accuracy or 0.0))
-
-
-def _sentence(sentences: Mapping[str, str], identifier: str, /, **values: Any) -> Mapping[str, Any]:
-    return {"id": identifier, "values": values, "text": sentences[identifier].format(**values)}

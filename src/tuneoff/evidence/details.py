@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuneoff.evidence.answers import by_technique
 from tuneoff.evidence.calibration import Calibrated, calibrate_crosswise, calibrate_on_dev
 from tuneoff.evidence.collapse import collapse
 from tuneoff.evidence.improving import LossCurve, trend
@@ -40,9 +41,7 @@ def detail_rows(store: Store, study: Row, runs: Sequence[Row]) -> list[dict[str,
     `study` and `runs` are those of results.json. Runs whose metrics are unknown are left out. Raises StoreError for a
     file that cannot be read.
     """
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    for run in runs:
-        groups.setdefault((run["model"], run["task"], run["technique"]), []).append(run)
+    groups = by_technique(runs)
     columns = {task: kept_rows(store, task) for task in dict.fromkeys(key[1] for key in groups)}
     watched = str(study["protocol"].get("eval_on", "test"))
     return [_detail_row(store, watched, key, group, columns[key[1]]) for key, group in groups.items()]

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tuneoff.evidence.saying import said
+
 NOTICES = {
     "curves_on_test": "The curves and the reported numbers come from the same split (test): nothing may be chosen by "
     "looking at them.",
@@ -44,7 +46,7 @@ def notices(
 
 
 def _notice(name: str, **values: Any) -> dict[str, Any]:
-    return {"id": name, "values": values, "text": NOTICES[name].format(**values)}
+    return said(NOTICES, name, **values)
 
 
 def _misindexed(model: dict[str, Any]) -> bool:

@@ -8,11 +8,11 @@ from tuneoff.evidence.answers import answers
 from tuneoff.evidence.chains import Run
 from tuneoff.evidence.race import Race, race, seeds_by_round
 from tuneoff.evidence.runs import run_rows
+from tuneoff.evidence.saying import Sentence, said
 from tuneoff.store import StageAddress, StageRecord, Store
 
 Records = Mapping[StageAddress, StageRecord]
 Place = tuple[str, str]
-Sentence = dict[str, Any]
 
 RACES = {
     "out": "After {seeds} seeds {out} is out of the race: worse than another technique.",
@@ -39,8 +39,10 @@ class Standing:
     @property
     def left(self) -> Sequence[str]:
         """The techniques that would run in a next round; none where it is clear or no round is left."""
-        over = self.race.clear or not self.race.rounds or self.race.rounds[-1].seeds >= self.most
-        return () if over else self.race.rounds[-1].left
+        left = self.race.left
+        if left is None or self.race.clear or self.race.rounds[-1].seeds >= self.most:
+            return ()
+        return left
 
     def as_json(self) -> dict[str, Any]:
         """Return the race as JSON values."""
@@ -100,4 +102,4 @@ def _of_round(seeds: int, out: Sequence[str]) -> Sentence:
 
 
 def _said(name: str, **values: Any) -> Sentence:
-    return {"id": f"race.{name}", "values": values, "text": RACES[name].format(**values)}
+    return said(RACES, name, "race.", **values)

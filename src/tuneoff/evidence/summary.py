@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneoff.evidence.answers import Answers, Key
+from tuneoff.evidence.answers import Answers, Key, by_technique
 from tuneoff.evidence.intervals import accuracy_interval
 from tuneoff.evidence.metrics import METRICS
 
@@ -22,12 +22,9 @@ def technique_rows(
     `away` has what each reaches on further test sets.
     """
     uses = {technique["name"]: technique["use"] for technique in techniques}
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for run in runs:
-        groups.setdefault((run["model"], run["task"], run["technique"]), []).append(run)
     return [
         {**_technique_row(key, group, uses[key[2]], measured.get(key)), "also": dict(away[key])}
-        for key, group in groups.items()
+        for key, group in by_technique(runs).items()
     ]
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from tuneoff.evidence.saying import Sentence, said
+
 Kind = Literal["better", "equal", "open"]
 Row = Mapping[str, Any]
-Sentence = dict[str, Any]
 
 ALPHA = 0.05
 MOST_NAMED = 5
@@ -169,5 +170,4 @@ def two_digits(count: int) -> int:
 
 
 def _said(texts: Mapping[str, str], name: str, **values: Any) -> Sentence:
-    group = "verdict" if texts is VERDICTS else "summary"
-    return {"id": f"{group}.{name}", "values": values, "text": texts[name].format(**values)}
+    return said(texts, name, "verdict." if texts is VERDICTS else "summary.", **values)

@@ -1,0 +1,19 @@
+"""What commands print alike: JSON, and sentences."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print a result as JSON, readable, in its own letters."""
+    print(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def print_list(console: Console, texts: Iterable[str]) -> None:
+    """Print texts as items of a list; nothing in them is taken for markup."""
+    for text in texts:
+        console.print(Text(f"- {text}"))
