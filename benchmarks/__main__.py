@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, metavar="N", help="texts in a batch, if not the study's")
     add("--limit", type=int, metavar="N", help="read only the first N rows of each split; 0 for all")
     add("--threads", type=int, metavar="N", help="CPU threads; OMP_NUM_THREADS or the physical cores if left out")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (%(default)s)")
+    add("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16 is autocast, for all (%(default)s)")
     add("--once", action="store_true", help="our side once a work, not after each peer")
     add(
         "--matmul", type=int, default=MATMUL_SIZE, metavar="N", help="size of the matrices that tell the machine's rate"
@@ -106,6 +108,8 @@ def make_setting(asked: argparse.Namespace) -> Setting:
         alternate=asked.whole and not asked.once,
         further_seeds=FURTHER_SEEDS,
         matmul_size=asked.matmul,
+        device=asked.device,
+        precision=asked.precision,
     )
 
 

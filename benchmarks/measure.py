@@ -48,9 +48,25 @@ class Measurement:
         self.evaluations.append(seconds)
         self.seconds["evaluation"] += seconds
 
-    def see_memory(self) -> None:
-        """Keep the process's peak memory; tuneoff resets the kernel's mark for each stage, so it is read around it."""
-        self.peak = max(self.peak, high_water())
+    def see_memory(self, device: str) -> None:
+        """Keep the peak memory so far: tuneoff resets the mark for each stage, so it is read around it."""
+        self.peak = max(self.peak, high_water() if device == "cpu" else gpu_high_water())
+
+
+def gpu_high_water() -> int:
+    """Return the most that torch had allocated on the GPU, in bytes."""
+    import torch
+
+    return torch.cuda.max_memory_allocated()
+
+
+def clock(device: str) -> float:
+    """Return the time in seconds, once the device has done all that it was given."""
+    if device != "cpu":
+        import torch
+
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def high_water() -> int:
@@ -61,15 +77,16 @@ def high_water() -> int:
     raise RuntimeError(f"{STATUS} has no VmHWM line")
 
 
-def matmul_rate(size: int, repeats: int = 3) -> float:
-    """Return the floating-point operations a second of a square fp32 matrix product, the median of some."""
+def matmul_rate(size: int, device: str = "cpu", precision: str = "fp32", repeats: int = 3) -> float:
+    """Return the floating-point operations a second of a square matrix product, the median of some."""
     import torch
 
-    left, right = torch.randn(size, size), torch.randn(size, size)
-    out = torch.empty(size, size)
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, right = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+    out = torch.empty_like(left)
     seconds = []
     for _ in range(repeats + 1):
-        begun = time.perf_counter()
+        begun = clock(device)
         torch.mm(left, right, out=out)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(clock(device) - begun)
     return 2 * size**3 / statistics.median(seconds[1:])  # the first wakes threads and maps memory

@@ -21,9 +21,9 @@ def measure(setting: Setting, work: Work) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="tuneoff-bench-") as folder:
         os.environ["TUNEOFF_CACHE"] = str(Path(folder) / "cache")
         found = Measurement()
-        found.see_memory()
+        found.see_memory(setting.device)
         record, history = _run(setting, work, [0], Path(folder) / "one")
-        found.see_memory()
+        found.see_memory(setting.device)
         _take(found, record, history)
         if work == "linear-probe" and setting.further_seeds:
             with found.phase("apart"):

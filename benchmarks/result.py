@@ -101,7 +101,8 @@ def notes(setting: Setting, whole: Whole, parts: Sequence[Part]) -> list[str]:
         f"Measured over {len(measured['steps'])} steps and {len(measured['evaluations'])} evaluations, scaled by steps "
         f"and by evaluations (and the real tokens of each) to {whole.steps} steps and {whole.evaluations} evaluations; "
         "what is paid once, also in the first step, is added once.",
-        f"Batches of {setting.batch_size}, fp32, {setting.threads} threads, one process each, in turn.",
+        f"Batches of {setting.batch_size}, {setting.precision}, {setting.threads} CPU threads; one process each, in "
+        "turn.",
     ]
     if any(part["peer"] == OURS and part["work"] == "linear-probe" for part in parts):
         listed.append("tuneoff's linear probe is measured whole; a further seed includes its planning and report.")
@@ -115,8 +116,8 @@ def notes(setting: Setting, whole: Whole, parts: Sequence[Part]) -> list[str]:
 def table(results: dict[str, Any]) -> str:
     """Return the results as Markdown: one table of the works, one of the goals."""
     lines = [
-        f"**{results['model']}** on {results['task']}; {results['environment']['cpu']}, "
-        f"{results['threads']} threads, {results['matmul_flops_per_second'] / 1e9:.0f} GFLOP/s in matrix products",
+        f"**{results['model']}** on {results['task']}; {_machine(results)}, "
+        f"{results['matmul_flops_per_second'] / 1e9:,.0f} GFLOP/s in matrix products",
         "",
         *(f"- {note}" for note in results["notes"]),
         "",
@@ -143,6 +144,13 @@ def table(results: dict[str, Any]) -> str:
         against = "" if goal["peer"] == OURS else goal["peer"]
         lines.append(f"| {goal['what']} | {against} | {wanted} | {_goal_text(goal['what'], goal['reached'])}{mark} |")
     return "\n".join(lines) + "\n"
+
+
+def _machine(results: dict[str, Any]) -> str:
+    environment = results["environment"]
+    if results["setting"]["device"] == "cuda":
+        return f"{environment['gpus'][0]['name']}, {results['setting']['precision']}"
+    return f"{environment['cpu']}, {results['threads']} threads"
 
 
 def _goal_text(what: str, value: float) -> str:

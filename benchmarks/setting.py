@@ -5,10 +5,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from benchmarks.flops import Work
 
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "bf16"]
 OURS = "tuneoff"
 PEERS = ("notebook", "trainer", "trainer-grouped")
 STUDY = "terra-2025"  # its rates, batch and protocol are everybody's
@@ -21,7 +23,7 @@ class Setting:
     `steps` and `eval_every` are measured; `whole_steps` and `whole_eval_every` are what the results are scaled to.
     `limit` takes the first rows of each split; the results are scaled to all of them. `alternate` runs our side anew
     after each peer, so that each pair is measured close together. `further_seeds` is how many more seeds the linear
-    probe gets on our side, to tell what one costs.
+    probe gets on our side, to tell what one costs. `precision` is everybody's: bf16 is autocast over fp32 weights.
     """
 
     model: str
@@ -40,6 +42,8 @@ class Setting:
     alternate: bool
     further_seeds: int
     matmul_size: int
+    device: Device = "cpu"
+    precision: Precision = "fp32"
 
     @property
     def digest(self) -> str:
@@ -79,10 +83,10 @@ class Setting:
             "batch_size": self.batch_size,
             "eval_on": "test",
             "seeds": seeds,
-            "precision": "fp32",
+            "precision": self.precision,
             "keep_weights": "none",
             "threads": self.threads,
-            "device": "cpu",
+            "device": self.device,
         }
         return {
             "name": f"bench-{work}",

@@ -1,7 +1,6 @@
 """The peer `trainer`: transformers.Trainer with peft, frozen what should be frozen, padded to each batch's longest."""
 
 import tempfile
-import time
 from typing import Any
 
 import datasets
@@ -12,7 +11,7 @@ from benchmarks.classifier import load, trained_parameters
 from benchmarks.counting import count_texts
 from benchmarks.data import Texts, read_texts
 from benchmarks.flops import Work
-from benchmarks.measure import Measurement
+from benchmarks.measure import Measurement, clock
 from benchmarks.setting import Setting
 
 
@@ -24,9 +23,10 @@ class TimedTrainer(Trainer):
 
     def evaluate(self, *arguments: Any, **settings: Any) -> dict[str, float]:
         """Evaluate as ever; the next step's time begins afterwards."""
-        begun = time.perf_counter()
+        device = self.clock.device
+        begun = clock(device)
         metrics: dict[str, float] = super().evaluate(*arguments, **settings)
-        self.found.add_evaluation(time.perf_counter() - begun)
+        self.found.add_evaluation(clock(device) - begun)
         self.clock.begin()
         return metrics
 
@@ -34,13 +34,14 @@ class TimedTrainer(Trainer):
 class Clock(TrainerCallback):
     """Times each step from the end of the one before, so that making the batch is in it."""
 
-    def __init__(self, found: Measurement) -> None:
+    def __init__(self, found: Measurement, device: str) -> None:
         self.found = found
+        self.device = device
         self.begun = 0.0
 
     def begin(self) -> None:
         """Let the next step's time begin now."""
-        self.begun = time.perf_counter()
+        self.begun = clock(self.device)
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Let the first step's time begin."""
@@ -48,7 +49,7 @@ class Clock(TrainerCallback):
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """Note a step."""
-        self.found.add_step(time.perf_counter() - self.begun)
+        self.found.add_step(clock(self.device) - self.begun)
         self.begin()
 
 
@@ -68,7 +69,7 @@ def measure(setting: Setting, work: Work, *, grouped: bool = False) -> Measureme
             processing_class=texts.tokenizer,
             compute_metrics=_accuracy,
         )
-    trainer.found, trainer.clock = found, Clock(found)
+    trainer.found, trainer.clock = found, Clock(found, setting.device)
     trainer.add_callback(trainer.clock)
     outcome = trainer.train()
     found.trained_parameters = trained_parameters(value for value in model.parameters() if value.requires_grad)
@@ -96,7 +97,8 @@ def _arguments(setting: Setting, work: Work, folder: str, grouped: bool) -> Trai
         logging_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        use_cpu=True,
+        use_cpu=setting.device == "cpu",
+        bf16=setting.precision == "bf16",
         train_sampling_strategy="group_by_length" if grouped else "random",
     )
 

@@ -27,13 +27,16 @@ def work_alone(setting: Setting, work: Work, peer: str) -> dict[str, object]:
     torch.set_num_threads(setting.threads)
     looking = Measurement()
     with looking.phase("apart"):
-        before = matmul_rate(setting.matmul_size)
+        before = matmul_rate(setting.matmul_size, setting.device, setting.precision)
+    if setting.device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     found: Measurement = import_module(MODULES[peer]).measure(setting, work)
-    found.see_memory()  # before the matrices of the second look
+    found.see_memory(setting.device)  # before the matrices of the second look
     gc.collect()
     torch.set_num_threads(setting.threads)
     with looking.phase("apart"):
-        after = matmul_rate(setting.matmul_size)
+        after = matmul_rate(setting.matmul_size, setting.device, setting.precision)
     found.seconds["apart"] += looking.seconds["apart"]
     return {**asdict(found), "matmul_flops_per_second": [before, after]}
 

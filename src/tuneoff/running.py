@@ -20,7 +20,7 @@ from tuneoff.models.resolve import resolve_model
 from tuneoff.models.text import Tokens
 from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
-from tuneoff.study import MICRO_TOKENS
+from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
 from tuneoff.tasks import StudyTask, load_study_task, task_name
 from tuneoff.tasks import describe as describe_task
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator, usable_threads
@@ -63,7 +63,7 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     name = task_name(study.task)
     accelerator = make_accelerator(device)
     protocol = study.protocol
-    micro_tokens = protocol.micro_tokens or MICRO_TOKENS
+    micro_tokens = protocol.micro_tokens or (GPU_FORWARD_TOKENS if device.type == "cuda" else MICRO_TOKENS)
     execution = Execution(
         micro_tokens,
         torch.get_num_threads(),

@@ -61,7 +61,10 @@ def test_of_a_large_train_the_first_rows_are_used_and_that_is_said(tmp_path, mon
     store, data, asked = Store(tmp_path), task(), []
     keep_cosine(store, ("m", "t"), data, {}, lambda texts: asked.append(len(texts[0])) or cosines(texts))
     assert asked == [30]
-    assert cosine_rows(store, "m", "t", data.fingerprint)[0]["note"] == "of the 40 rows of train the first 10 were used"
+    assert (
+        cosine_rows(store, "m", "t", data.fingerprint)[0]["note"]
+        == "of the 40 rows of train 10, evenly spaced, were used"
+    )
 
 
 @pytest.mark.parametrize("data", [task(classes=("a", "b", "c")), task(fields=("a",))])

@@ -139,6 +139,10 @@ def _clip(job: Job, parameters: list[torch.nn.Parameter]) -> Tensor:
 
 def _flush(job: Job, state: TrainingState) -> None:
     """Read the losses of the last steps from the device into the history; raises Divergence at a bad one."""
+    begun = time.perf_counter()
+    if job.device.type == "cuda":
+        torch.cuda.synchronize(job.device)  # the steps that were only asked for so far take their time here
+    state.seconds["training"] += time.perf_counter() - begun
     for row, loss, accuracy, norm in state.pending:
         numbers: dict[str, Any] = {
             "loss": finite(loss.item()),

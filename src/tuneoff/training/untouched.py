@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, tokenize
-from tuneoff.study import MICRO_TOKENS
+from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
 from tuneoff.training.build import build_classifier
 from tuneoff.training.device import autocast
 from tuneoff.training.inputs import TokenInputs
@@ -47,7 +47,8 @@ def _vectors(place: Workplace, name: str, tokens: Tokens) -> torch.Tensor:
     device = place.accelerator.device
     classifier = build_classifier(place.model, place.data.classes, [], device, head_seed=0)
     packed = place.execution.packs(classifier)
-    at_once = min(place.execution.micro_tokens, MICRO_TOKENS)
+    most = GPU_FORWARD_TOKENS if device.type == "cuda" else MICRO_TOKENS
+    at_once = min(place.execution.micro_tokens, most)
     inputs = TokenInputs({name: tokens}, at_once, device, packed=packed)
     with torch.inference_mode(), autocast(device, place.precision)():
         vectors = place.vectors(classifier, inputs, name)
