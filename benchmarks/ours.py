@@ -53,6 +53,8 @@ def _take(found: Measurement, record: Any, history: Sequence[Mapping[str, Any]])
         (found.steps if row["event"] == "train" else found.evaluations).append(row["seconds"] - before)
         before = row["seconds"]
     found.seconds |= {phase: record.seconds[phase] for phase in PHASES}
+    if record.machine["device"] == "cuda":  # steps are only asked for, and many waited for at once
+        found.steps = [found.seconds["training"] / len(found.steps)] * len(found.steps)
     found.trained_parameters = record.parameters["trained"]
     found.last_loss = next(row["loss"] for row in reversed(history) if row["event"] == "train")
     found.stage_peak = record.peak_memory["bytes"]

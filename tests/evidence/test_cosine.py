@@ -56,11 +56,12 @@ def test_it_is_computed_once_for_the_same_model_and_data(tmp_path):
     assert asked == [60, 60]
 
 
-def test_of_a_large_train_the_first_rows_are_used_and_that_is_said(tmp_path, monkeypatch):
+def test_of_a_large_train_rows_are_used_from_its_first_to_its_last_and_that_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(cosine, "MOST_TRAIN_ROWS", 10)
     store, data, asked = Store(tmp_path), task(), []
-    keep_cosine(store, ("m", "t"), data, {}, lambda texts: asked.append(len(texts[0])) or cosines(texts))
-    assert asked == [30]
+    keep_cosine(store, ("m", "t"), data, {}, lambda texts: asked.append(texts[0]) or cosines(texts))
+    train, test = data.splits["train"].texts[0], data.splits["test"].texts[0]
+    assert len(asked[0]) == 30 and asked[0][10:] == list(test) and asked[0][0] == train[0] and asked[0][9] == train[-1]
     assert (
         cosine_rows(store, "m", "t", data.fingerprint)[0]["note"]
         == "of the 40 rows of train 10, evenly spaced, were used"
