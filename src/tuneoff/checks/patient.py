@@ -1,0 +1,52 @@
+"""A study as the checks see it: its data, its models and the stages that would be trained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tuneoff.models.resolve import ResolvedModel
+from tuneoff.plan import Plan, PlannedStage
+from tuneoff.running import Prepared
+from tuneoff.store import Store
+from tuneoff.tasks.data_set import TaskData
+from tuneoff.training.workplace import Workplace
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A study that was prepared and planned, before its first step, and its run directory, there or not."""
+
+    prepared: Prepared
+    plan: Plan
+    store: Store
+
+    @property
+    def data(self) -> TaskData:
+        """The study's task: as a whole, where it is cut in folds."""
+        return self.prepared.task.whole
+
+    @property
+    def task_name(self) -> str:
+        """The task's name in the run directory."""
+        return next(iter(self.prepared.places))[1]
+
+    @property
+    def places(self) -> list[Workplace]:
+        """One workplace a model: that of the first fold, if there are folds."""
+        found: dict[str, Workplace] = {}
+        for (model, _, _), place in self.prepared.places.items():
+            found.setdefault(model, place)
+        return list(found.values())
+
+    @property
+    def models(self) -> list[ResolvedModel]:
+        """The models of the study."""
+        return [place.model for place in self.places]
+
+    def kinds(self) -> Iterator[tuple[Workplace, PlannedStage]]:
+        """Yield one stage of each model and chain of techniques, that of the first seed and fold, parents first."""
+        seen: set[tuple[str, str]] = set()
+        for stage in self.plan.stages:
+            kind = stage.address.model, stage.address.chain
+            if kind not in seen:
+                seen.add(kind)
+                yield self.prepared.places[stage.address.place], stage
