@@ -1,5 +1,6 @@
 """A study as the checks see it: its data, its models and the stages that would be trained."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,3 +51,16 @@ class Patient:
             if kind not in seen:
                 seen.add(kind)
                 yield self.prepared.places[stage.address.place], stage
+
+    def alone(self) -> Iterator[tuple[Workplace, PlannedStage]]:
+        """Yield one stage of each model and technique, as if it came first: `a+b` has the stages of `a` and of `b`.
+
+        Techniques that differ in more than their learning rate are different ones.
+        """
+        seen: set[tuple[str, str]] = set()
+        for place, stage in self.kinds():
+            settings = {**stage.spec.settings.keyed_values(), "learning_rate": None, "of": stage.spec.technique}
+            kind = stage.address.model, json.dumps(settings, sort_keys=True, default=str)
+            if kind not in seen:
+                seen.add(kind)
+                yield place, stage

@@ -1,0 +1,54 @@
+"""Making the checks: of a study before it runs, all of them or the quick ones, and what they found."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tuneoff.checks import all_checks
+from tuneoff.checks.base import Check
+from tuneoff.checks.finding import Finding, worst_first
+from tuneoff.errors import TuneoffError
+
+if TYPE_CHECKING:
+    from tuneoff.checks.patient import Patient
+
+KEPT = "doctor.json"
+
+
+def examine(patient: "Patient", announce: Callable[[str], None]) -> list[Finding]:
+    """Make every check of a study, and return what was found, errors first.
+
+    A stage's model is loaded once for all checks that train it a little; `announce` hears what is being done.
+    """
+    found: list[Finding] = []
+    for check in all_checks():
+        announce(f"checking {check.name}")
+        found += _guarded(check, check.of_study(patient))
+    from tuneoff.checks.of_stage import loop_of
+
+    for place, stage in patient.alone():
+        announce(f"checking {stage.spec.technique} on {place.model.name}")
+        loop = loop_of(stage, place)
+        for check in all_checks():
+            found += _guarded(check, check.of_loop(loop))
+    return worst_first(found)
+
+
+def examine_quickly(patient: "Patient") -> list[Finding]:
+    """Make the checks that take seconds, and return what was found, errors first."""
+    return worst_first(
+        [one for check in all_checks() if check.quick for one in _guarded(check, check.of_study(patient))]
+    )
+
+
+def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield a check's findings; what makes it stop is a finding too, so that the others are still made."""
+    try:
+        yield from findings
+    except (TuneoffError, RuntimeError, ValueError) as error:
+        sentence = f"this check could not be made: {error}"
+        yield check.finding("warning", sentence, "What it looks for is not known.")
+
+
+def errors(findings: Sequence[Finding], forced: Sequence[str] = ()) -> list[Finding]:
+    """Return the errors that were not forced by the name of their check."""
+    return [finding for finding in findings if finding.severity == "error" and finding.check not in forced]

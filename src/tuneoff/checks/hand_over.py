@@ -1,0 +1,72 @@
+"""Does a second stage start where the first one ended?"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuneoff.checks.base import Check
+from tuneoff.checks.finding import Finding
+
+if TYPE_CHECKING:
+    from tuneoff.checks.patient import Patient
+    from tuneoff.planned import PlannedStage
+    from tuneoff.training.workplace import Workplace
+
+STEPS, RATE = 3, 1e-3
+
+
+class HandOver(Check):
+    """The logits at the end of a stage, and at the start of the one after it."""
+
+    name = "hand-over"
+    question = "Does each later stage start with the logits that the stage before it ended with?"
+
+    def of_study(self, patient: "Patient") -> Iterator[Finding]:
+        """Train each parent stage for a few steps from where its own parents stand, and build its child from it."""
+        stages = {stage.address: (place, stage) for place, stage in patient.kinds()}
+        for place, stage in stages.values():
+            if stage.parent is not None and stage.parent in stages:
+                yield self._between(stages[stage.parent][1], stage, place)
+
+    def _between(self, parent: "PlannedStage", child: "PlannedStage", place: "Workplace") -> Finding:
+        import numpy as np
+        from safetensors.torch import save_file
+
+        from tuneoff.checks.loop import distance
+        from tuneoff.checks.of_stage import classifier_of, examples, inputs_of, loop_of
+        from tuneoff.training.build import Ancestor, trainable
+        from tuneoff.training.device import autocast
+
+        about = f"{child.address.chain} on {place.model.name}"
+        loop = loop_of(parent, place)
+        for _ in loop.steps(STEPS, RATE):
+            pass
+        ended = loop.evaluated(loop.rows)
+        with tempfile.TemporaryDirectory() as folder:
+            weights = Path(folder) / "weights.safetensors"
+            save_file({name: value.detach().cpu().contiguous() for name, value in loop.trained.items()}, weights)
+            del loop
+            _, classifier = classifier_of(child, place, [Ancestor(parent.spec, parent.key or "", weights)])
+        assert trainable(classifier)
+        tokens, _ = examples(place)
+        classifier.eval()
+        import torch
+
+        with torch.no_grad(), autocast(place.accelerator.device, place.precision)():
+            rows = np.arange(len(tokens.ids), dtype=np.int64)
+            started = inputs_of(place, {"examples": tokens}).logits(classifier, "examples", rows).double().cpu()
+        apart = distance(ended, started)
+        limit = 1e-3 if place.precision == "fp32" else 5e-2
+        evidence = {"difference": apart, "steps": STEPS, "tolerance": limit}
+        if apart > limit:
+            return self.finding(
+                "error",
+                f"it starts with other logits than {parent.address.chain} ended with: they differ by {apart:.2g} of "
+                "their size.",
+                "What the first stage trained (head, adapters, layers) must be in place before the second begins.",
+                about=about,
+                evidence=evidence,
+            )
+        sentence = f"after {STEPS} steps of {parent.address.chain} it starts with the same logits, to {apart:.1g}."
+        return self.finding("fine", sentence, about=about, evidence=evidence)

@@ -1,0 +1,112 @@
+"""A model that is about to be trained, as the checks see it: some examples, their logits, and what gets trained."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+Rows = Sequence[int]
+Optimizers = Callable[[float], torch.optim.Optimizer]
+
+
+@dataclass
+class Loop:
+    """A model, a few labelled examples, and how both are used in training.
+
+    `logits` gives [B, C] of the examples with these numbers, computed together in one batch as training computes them;
+    `shortened` those [1, C] of one example without its last token (None where that cannot be told). `labels` are class
+    numbers [N]. `trained` are the parameters that the optimizer gets, by name; `expected` the names that it is meant to
+    get, and `why_frozen` the names that are left out of the gradients on purpose in the first steps. `head` is the
+    classifier's last layer, where it is known. `train_mode` and `eval_mode` switch dropout as the loop does.
+    `tolerance` is how far two ways of computing the same logits may lie apart, relative to their size. `seed` seeds
+    dropout.
+    """
+
+    about: str | None
+    model: nn.Module
+    labels: Tensor
+    classes: int
+    logits: Callable[[Rows], Tensor]
+    trained: Mapping[str, nn.Parameter]
+    expected: frozenset[str] | None = None
+    late: frozenset[str] = frozenset()
+    shortened: Callable[[int], Tensor] | None = None
+    head: Tensor | None = None
+    train_mode: Callable[[], None] = lambda: None
+    eval_mode: Callable[[], None] = lambda: None
+    loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy
+    optimizer: Optimizers | None = None
+    after_step: Callable[[int], None] = lambda _: None
+    batch_matters_on_purpose: bool = False
+    tolerance: float = 1e-3
+    seed: int = 0
+    rates: tuple[float, ...] = field(default=())
+
+    @property
+    def rows(self) -> list[int]:
+        """The numbers of all examples."""
+        return list(range(len(self.labels)))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the same computation gives the same bits: on a CPU it does."""
+        return self.labels.device.type == "cpu"
+
+    def evaluated(self, rows: Rows) -> Tensor:
+        """Return float64 logits [B, C] of examples in evaluation mode, without gradients, on the CPU."""
+        self.eval_mode()
+        with torch.no_grad():
+            return self.logits(rows).double().cpu()
+
+    def steps(self, count: int, rate: float) -> Iterator[float]:
+        """Train on all examples at a constant rate, and yield each step's loss while its gradients stand.
+
+        The optimizer steps when the next loss is asked for. Dropout is drawn from `seed`, and torch's global random
+        state is put back afterwards.
+        """
+        optimizer = (self.optimizer or self._adamw)(rate)
+        devices = [self.labels.device] if self.labels.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            for step in range(count):
+                torch.manual_seed(self.seed + step)
+                self.train_mode()
+                loss = self.loss(self.logits(self.rows), self.labels)
+                loss.backward()  # type: ignore[no-untyped-call]  # torch's own annotation
+                yield float(loss.detach())
+                optimizer.step()
+                self.model.zero_grad(set_to_none=True)
+                self.after_step(step + 1)
+        self.eval_mode()
+
+    def _adamw(self, rate: float) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.trained.values(), lr=rate, weight_decay=0.0)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Put every parameter and buffer back as it was, with what needs a gradient, when the block ends."""
+        state = {name: value.detach().clone() for name, value in self._tensors().items()}
+        needed = {name: value.requires_grad for name, value in self.model.named_parameters()}
+        try:
+            yield
+        finally:
+            self.model.zero_grad(set_to_none=True)
+            with torch.no_grad():
+                for name, value in self._tensors().items():
+                    value.copy_(state[name])
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(needed[name])
+            self.eval_mode()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """Return the norm of the difference of two tensors over the norm of the first, or infinity if it is not a number.
+
+    A first tensor of almost nothing counts as one of norm 1e-6.
+    """
+    found = float((one - other).norm() / one.norm().clamp(min=1e-6))
+    return found if found == found else float("inf")

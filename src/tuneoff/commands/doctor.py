@@ -1,0 +1,51 @@
+"""`tuneoff doctor`: look for what would spoil a study, before its first step."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from tuneoff.checks.examine import errors, examine
+from tuneoff.checks.finding import Finding
+from tuneoff.checks.patient import Patient
+from tuneoff.commands.output import print_json
+from tuneoff.plan import make_plan
+from tuneoff.progress import Reporter
+from tuneoff.reading import ReadStudy
+from tuneoff.running import prepare
+from tuneoff.store import Store
+
+MARKS = {"error": "✗ error", "warning": "! warning", "note": "· note", "fine": "✓"}
+FOUND = 1
+
+
+def doctor_command(read: ReadStudy, out: Path, *, as_json: bool) -> int:
+    """Make every check of a study and print what was found; returns 1 where there is an error, else 0."""
+    console = Console(stderr=True, highlight=False)
+    reporter = Reporter(console, stop=lambda: False)
+    try:
+        prepared = prepare(read, reporter)
+        store = Store(out)
+        patient = Patient(prepared, make_plan(read.study, prepared.questions, store), store)
+        found = examine(patient, reporter.announce)
+    finally:
+        reporter.close()
+    if as_json:
+        print_json({"study": read.study.name, "findings": [one.as_json() for one in found]})
+    else:
+        print_findings(found, Console(highlight=False))
+    return FOUND if errors(found) else 0
+
+
+def print_findings(found: list[Finding], console: Console) -> None:
+    """Print a line a finding, errors first, and what to do under it."""
+    for one in found:
+        about = f" ({one.about})" if one.about else ""
+        console.print(f"{MARKS[one.severity]} {one.check}{about}: {one.sentence}", markup=False, soft_wrap=True)
+        if one.advice:
+            console.print(f"    {one.advice}", markup=False, soft_wrap=True)
+    counts = {severity: sum(one.severity == severity for one in found) for severity in MARKS}
+    console.print(
+        f"{counts['error']} errors, {counts['warning']} warnings, {counts['note']} notes; "
+        f"{counts['fine']} checks found all well.",
+        markup=False,
+    )
