@@ -100,6 +100,36 @@ def plan(
 
 
 @app.command()
+def doctor(
+    study: StudyArgument,
+    model: ModelOption = None,
+    data: DataOption = None,
+    out: OutOption = None,
+    seeds: SeedsOption = None,
+    steps: StepsOption = None,
+    limit: LimitOption = None,
+    changes: SetOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> None:
+    """Look for what would spoil a study, before its first step: in its data, its models and its techniques.
+
+    Each technique's model is trained on a few examples for some steps, and what that changed is looked at. Nothing is
+    written. `tuneoff run` makes those of the checks that take seconds.
+
+    Exit status: 0 no errors, 1 errors found, 2 bad input.
+    """
+    from tuneoff.reading import read_study
+
+    options = {"model": model, "data": data, "seeds": seeds, "steps": steps, "limit": limit}
+    with _plain_errors():
+        read = read_study(study, settings=changes or [], overrides=options)
+        from tuneoff.commands.doctor import doctor_command
+
+        status = doctor_command(read, out or Path("runs") / read.study.name, as_json=json)
+    raise typer.Exit(status)
+
+
+@app.command()
 def report(directory: RunArgument) -> None:
     """Write results.json, report.html, figures and tables again, from what is in a run directory."""
     with _plain_errors():

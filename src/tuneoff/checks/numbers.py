@@ -1,6 +1,5 @@
 """Are weights, logits and gradients numbers, and is the learning rate a usual one?"""
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 

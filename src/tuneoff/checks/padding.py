@@ -36,8 +36,8 @@ class Padding(Check):
             yield self.finding("warning", sentence, about=loop.about, evidence=evidence)
         elif wrong:
             sentence = (
-                f"{wrong} of {len(apart)} texts get other logits beside longer texts than alone: the largest difference "
-                f"is {apart[worst]:.2g} of the logits' size."
+                f"{wrong} of {len(apart)} texts get other logits beside longer texts than alone: the largest "
+                f"difference is {apart[worst]:.2g} of the logits' size."
             )
             yield self.finding("error", sentence, ADVICE, about=loop.about, evidence=evidence)
         unread = self._last_token_unread(loop)

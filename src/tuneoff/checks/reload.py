@@ -1,4 +1,7 @@
-"""The other process of the round trip: read what was saved, and write its logits. `python -m tuneoff.checks.reload DIR`."""
+"""The other process of the round trip: reads what was saved, and writes its logits.
+
+`python -m tuneoff.checks.reload DIR`.
+"""
 
 import json
 import sys
