@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuneoff.api import Result, load, run
+    from tuneoff.checks.own import doctor
     from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
     from tuneoff.study import Study
 
@@ -26,6 +27,7 @@ _HOMES = {
     "Study": "tuneoff.study",
     "StudyError": "tuneoff.errors",
     "TuneoffError": "tuneoff.errors",
+    "doctor": "tuneoff.checks.own",
     "load": "tuneoff.api",
     "run": "tuneoff.api",
 }
@@ -38,6 +40,7 @@ __all__ = [
     "Study",
     "StudyError",
     "TuneoffError",
+    "doctor",
     "load",
     "run",
 ]

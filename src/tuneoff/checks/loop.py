@@ -34,8 +34,8 @@ class Loop:
     late: frozenset[str] = frozenset()
     shortened: Callable[[int], Tensor] | None = None
     head: Tensor | None = None
-    train_mode: Callable[[], None] = lambda: None
-    eval_mode: Callable[[], None] = lambda: None
+    train_mode: Callable[[], object] = lambda: None
+    eval_mode: Callable[[], object] = lambda: None
     loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy
     optimizer: Optimizers | None = None
     after_step: Callable[[int], None] = lambda _: None

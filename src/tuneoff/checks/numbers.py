@@ -86,7 +86,5 @@ class Numbers(Check):
 
 def _times(rate: float, default: float) -> str:
     """Return how many times higher or lower a rate is."""
-    factor = max(rate / default, default / rate)
-    return (
-        f"{factor:.{0 if factor >= 10 or math.isinf(factor) else 1}f} times {'higher' if rate > default else 'lower'}"
-    )
+    way = "higher" if rate > default else "lower"
+    return f"{max(rate / default, default / rate):.0f} times {way}"
