@@ -53,6 +53,10 @@ def run(
     steps: StepsOption = None,
     limit: LimitOption = None,
     changes: SetOption = None,
+    force: Annotated[
+        list[str] | None,
+        typer.Option("--force", metavar="CHECK", help="Run although this check finds an error; the report says so."),
+    ] = None,
 ) -> None:
     """Train what is missing of a study, then write its table and report.
 
@@ -67,7 +71,7 @@ def run(
         read = read_study(study, settings=changes or [], overrides=options)
         from tuneoff.commands.run import run_command
 
-        status = run_command(read, out or Path("runs") / read.study.name)
+        status = run_command(read, out or Path("runs") / read.study.name, force or [])
     raise typer.Exit(status)
 
 

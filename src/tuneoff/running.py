@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tuneoff.environment import describe_environment
+from tuneoff.errors import StudyError
 from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
 from tuneoff.evidence.cosine import keep_cosine
 from tuneoff.evidence.task_files import keep_task_files
@@ -106,20 +107,21 @@ class Listener(Protocol):
         ...
 
 
-def run_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
+def run_study(read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = ()) -> Store:
     """Compute what is missing of a study and write results and report; returns its run directory.
 
-    Raises TuneoffError for bad input, before any training, and Interrupted where the listener asked to stop.
+    Raises TuneoffError for bad input, before any training, also where the doctor finds an error that is not `forced` by
+    the name of its check; and Interrupted where the listener asked to stop.
     """
     from tuneoff.report import write_report
 
-    store = compute_study(read, out, listener)
+    store = compute_study(read, out, listener, forced)
     listener.announce("writing results and report")
     write_report(store)
     return store
 
 
-def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
+def compute_study(read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = ()) -> Store:
     """Compute what is missing of a study, and no report; returns its run directory. Raises as `run_study` does."""
     from tuneoff.reading import resolved_yaml
 
@@ -130,6 +132,8 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
         environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
         store.create(resolved_yaml(_with_model_names(prepared)), environment)
         describe(prepared, store)
+        if plan.to_run or plan.tuning_to_run:
+            _look_first(prepared, plan, store, forced)
         keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
         _keep_cosines(prepared, store, listener)
         if plan.tuning:
@@ -140,6 +144,19 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
 
             run_rounds(plan, prepared, store, listener)
     return store
+
+
+def _look_first(prepared: Prepared, plan: Plan, store: Store, forced: Sequence[str]) -> None:
+    """Make the doctor's quick checks and keep what they find; raises StudyError for errors that are not forced."""
+    from tuneoff.checks.examine import errors, examine_quickly
+    from tuneoff.checks.kept import keep_findings
+    from tuneoff.checks.patient import Patient
+
+    found = examine_quickly(Patient(prepared, plan, store))
+    keep_findings(store, found, forced)
+    if stopping := errors(found, forced):
+        names = " ".join(f"--force {name}" for name in dict.fromkeys(one.check for one in stopping))
+        raise StudyError([*map(str, stopping), f"To run it nevertheless, and have the report say so: {names}"])
 
 
 def _keep_cosines(prepared: Prepared, store: Store, listener: "Listener") -> None:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 from tuneoff.checks import all_checks
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding, worst_first
-from tuneoff.errors import TuneoffError
+from tuneoff.errors import StudyError, TuneoffError
+from tuneoff.words import listed, near
 
 if TYPE_CHECKING:
     from tuneoff.checks.patient import Patient
-
-KEPT = "doctor.json"
 
 
 def examine(patient: "Patient", announce: Callable[[str], None]) -> list[Finding]:
@@ -47,6 +46,15 @@ def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:
     except (TuneoffError, RuntimeError, ValueError) as error:
         sentence = f"this check could not be made: {error}"
         yield check.finding("warning", sentence, "What it looks for is not known.")
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise StudyError where there is no check of such a name."""
+    known = [check.name for check in all_checks()]
+    if unknown := [name for name in names if name not in known]:
+        raise StudyError(
+            f"--force {unknown[0]}: there is no such check.{near(unknown[0], known)} Checks: {listed(known)}"
+        )
 
 
 def errors(findings: Sequence[Finding], forced: Sequence[str] = ()) -> list[Finding]:

@@ -110,7 +110,7 @@ def observe(loop: Loop, parameters: Mapping[str, nn.Parameter]) -> Observed:
     with_gradient, with_nonzero = set(), set()
     with loop.undone():
         before = {name: checksum(value) for name, value in parameters.items()}
-        for _ in loop.steps(STEPS, RATE):
+        for _ in loop.steps(STEPS, RATE, as_it_is=True):
             for name, value in parameters.items():
                 if value.grad is not None:
                     with_gradient.add(name)

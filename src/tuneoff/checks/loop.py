@@ -60,12 +60,15 @@ class Loop:
         with torch.no_grad():
             return self.logits(rows).double().cpu()
 
-    def steps(self, count: int, rate: float) -> Iterator[float]:
+    def steps(self, count: int, rate: float, *, as_it_is: bool = False) -> Iterator[float]:
         """Train on all examples at a constant rate, and yield each step's loss while its gradients stand.
 
-        The optimizer steps when the next loss is asked for. Dropout is drawn from `seed`, and torch's global random
-        state is put back afterwards.
+        The optimizer steps when the next loss is asked for. What is not trained gets no gradient, unless the loop is to
+        be taken as it is. Dropout is drawn from `seed`, and torch's global random state is put back afterwards.
         """
+        if not as_it_is:
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(name in self.trained)
         optimizer = (self.optimizer or self._adamw)(rate)
         devices = [self.labels.device] if self.labels.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):

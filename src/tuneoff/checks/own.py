@@ -52,10 +52,10 @@ def doctor(
 
     `examples` are a few rows (text, label) or (text, text, label) of unlike lengths; labels are class numbers or any
     values. `forward(model, batch)` gives logits [B, C] of the tokenizer's batch, padded as the tokenizer pads; left
-    out, it is `model(**batch).logits`. `trains` are names of parameters that are meant to be trained, or their beginnings
-    (such as "head."); left out, whatever is trained is taken to be meant. `optimizer` is the loop's own: what it holds
-    is what is trained; without one it is all that needs a gradient. `checks` are names of the checks to make; left out,
-    all that look at a loop. The model's weights, and what needs a gradient, are afterwards as before.
+    out, it is `model(**batch).logits`. `trains` are names of parameters that are meant to be trained, or beginnings
+    of names (such as "head."); left out, whatever is trained is taken to be meant. `optimizer` is the loop's own: what
+    it holds is what is trained; without one it is all that needs a gradient. `checks` are names of the checks to make;
+    left out, all that look at a loop. The model's weights, and what needs a gradient, are afterwards as before.
 
     Raises DataError for examples that cannot be used, and ValueError for a check that there is not.
 

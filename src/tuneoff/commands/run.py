@@ -2,13 +2,14 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
+from tuneoff.checks.examine import check_names
 from tuneoff.evidence.results import read_results
 from tuneoff.progress import Reporter
 from tuneoff.reading import ReadStudy
@@ -47,14 +48,15 @@ class StopRequest:
             signal.signal(signal.SIGINT, before)
 
 
-def run_command(read: ReadStudy, out: Path) -> int:
+def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = ()) -> int:
     """Run a study with progress on the error stream and the table on the output; returns the exit status."""
+    check_names(forced)
     console = Console(stderr=True, highlight=False)
     stop = StopRequest(console)
     reporter = Reporter(console, stop)
     try:
         with stop.listening():
-            store = run_study(read, out, reporter)
+            store = run_study(read, out, reporter, forced)
     except Interrupted:
         _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130

@@ -23,6 +23,8 @@ NOTICES = {
     "runs_missing": "{missing} of {asked} runs have not been run yet.",
     "also_missing": "{missing} of {done} runs were not evaluated on {further}; run the study again.",
     "settings_differ": "{technique} ({model}): its seeds ran with different settings or budgets; run the study again.",
+    "doctor_warning": "Before the first step, {check} warned of {about}: {sentence}",
+    "doctor_forced": "An error was set aside by --force {check} ({about}): {sentence}",
     "machines_differ": "Runs come from different machines, precisions or thread counts: times do not compare.",
 }
 
@@ -130,6 +132,17 @@ def about_tuning(tuning: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if trial["status"] == "failed":
             found.append(_notice("tuning_failed", **named))
     return list({notice["text"]: notice for notice in found}.values())
+
+
+def about_doctor(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the doctor's warnings, and the errors that were set aside."""
+    found = []
+    for one in findings:
+        name = "doctor_forced" if one["forced"] else "doctor_warning" if one["severity"] == "warning" else None
+        if name:
+            about = one["about"] or "the study"
+            found.append(_notice(name, check=one["check"], about=about, sentence=one["sentence"]))
+    return found
 
 
 def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tuneoff.checks.kept import finding_rows
 from tuneoff.evidence.answers import Answers, Key, answers
 from tuneoff.evidence.away import also_metrics, also_rows
 from tuneoff.evidence.chains import Records, Run, trace
 from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.cosine import cosine_rows
 from tuneoff.evidence.details import detail_rows
-from tuneoff.evidence.notices import about_tuning, notices
+from tuneoff.evidence.notices import about_doctor, about_tuning, notices
 from tuneoff.evidence.race import seeds_by_round
 from tuneoff.evidence.rounds import Place, Standing, standing
 from tuneoff.evidence.runs import run_rows
@@ -50,11 +51,13 @@ def build_results(store: Store) -> dict[str, Any]:
     away = also_rows(store, runs, also)
     measured = answers(store, runs)
     tuning = tuning_rows(store, study, asked)
-    study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning)]
+    doctor = finding_rows(store)
+    study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning), *about_doctor(doctor)]
     return {
         "schema_version": SCHEMA_VERSION,
         "study": study,
         "environment": store.environment() if (store.root / "environment.json").is_file() else {},
+        "doctor": doctor,
         "models": models,
         "tasks": tasks,
         "tuning": tuning,

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from tuneoff.report.charts import Figure
 from tuneoff.report.choice_table import choice_table
 from tuneoff.report.detail_tables import detail_sections
+from tuneoff.report.doctor_table import doctor_table
 from tuneoff.report.pair_tables import pair_tables
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
@@ -94,6 +95,7 @@ def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | No
             setting=[model_table(results, say), trained_table(results, say), data_table(results, say)],
             hardware=hardware_table(results, say),
             protocol=protocol_sentences(results, say),
+            doctor=doctor_table(results, say),
             runs=runs_table(results, say),
             open_runs=len(results["runs"]) <= MOST_OPEN,
             tasks=results["tasks"],
