@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tuneoff.checks.patient import Patient
@@ -16,8 +17,8 @@ def numbered(count, first=0, labels=("no", "yes")):
     """Rows that are all different, with few words in common, whose texts do not tell their labels."""
     rows = []
     for number in range(first, first + count):
-        premise = " ".join(WORDS[number // 14**place % 14] for place in range(3)) + f" premise {number}"
-        hypothesis = f"{WORDS[number % 13]} {number * 7} then {WORDS[(3 * number + 1) % 14]}"
+        words = np.random.default_rng(number).choice(WORDS, 6).tolist()
+        premise, hypothesis = " ".join(words[:3]) + f" premise {number}", " ".join(words[3:]) + f" then {number * 7}"
         rows.append({"premise": premise, "hypothesis": hypothesis, "label": labels[number % len(labels)]})
     return rows
 
