@@ -11,7 +11,7 @@ from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
 from tuneoff.checks.likeness import near_pairs, normalised_keys, spread_evenly
 from tuneoff.checks.rows import MOST_NAMED, label_numbers, labelled, numbers, share, trained_data
-from tuneoff.checks.tables import chi_square
+from tuneoff.checks.tables import chi_square, p_said
 from tuneoff.tasks.data_set import ALSO, Split, TaskData
 from tuneoff.words import listed
 
@@ -100,9 +100,7 @@ class Labels(Check):
         widest = int(np.abs(gaps).argmax())
         shares = [share(int(counts[widest]), int(counts.sum())) for counts in (train, test)]
         evidence = {"p": found.p, "cramers_v": found.v, "label": data.classes[widest], "gap": float(gaps[widest])}
-        said = (
-            f"label '{data.classes[widest]}': {shares[0]} and {shares[1]}; chi-square p {_p(found.p)}, V {found.v:.2f}"
-        )
+        said = f"label '{data.classes[widest]}': {shares[0]} and {shares[1]}; chi-square {p_said(found.p)}, V {found.v:.2f}"
         if found.p <= CERTAIN and found.v >= LARGE:
             return self.finding(
                 "warning",
@@ -206,7 +204,3 @@ def _as_meant(name: str) -> str:
 def _differing(rows: list[int], labels: list[int]) -> tuple[int, int]:
     """Return the first of some rows, and the first that has another label."""
     return rows[0], next(row for row in rows if labels[row] != labels[rows[0]])
-
-
-def _p(value: float) -> str:
-    return f"= {value:.3f}" if value >= 0.0005 else "< 0.001"

@@ -32,7 +32,7 @@ def numbers(split: Split, places: Sequence[int]) -> list[int]:
     return [int(split.rows[place]) for place in places[:MOST_NAMED]]
 
 
-def share(part: int, whole: int) -> str:
+def share(part: float, whole: float) -> str:
     """Return a share as percents, never rounded to none: '12%', '0.4%', 'less than 0.1%'."""
     percents = 100 * part / whole
     if 0 < percents < 0.05:

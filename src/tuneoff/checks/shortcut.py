@@ -8,6 +8,7 @@ import numpy as np
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
 from tuneoff.checks.rows import label_numbers, trained_data
+from tuneoff.checks.tables import p_said
 from tuneoff.tasks.data_set import TaskData
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Shortcut(Check):
         evidence = _evidence(right, counts)
         said = (
             f"by its words alone (TF-IDF) the {field} tells {right / rows:.3f} of test's labels, and always giving the "
-            f"commonest class {counts.max() / rows:.3f}; p {_p(evidence['p'])}"
+            f"commonest class {counts.max() / rows:.3f}; {p_said(evidence['p'])}"
         )
         if evidence["p"] < CERTAIN:
             return self.finding(
@@ -69,7 +70,7 @@ class Shortcut(Check):
         rows = int(counts.sum())
         evidence = _evidence(right, counts)
         said = f"TF-IDF with logistic regression is right on {right / rows:.3f} of test"
-        commonest = f"always giving the commonest class on {counts.max() / rows:.3f} (p {_p(evidence['p'])})"
+        commonest = f"always giving the commonest class on {counts.max() / rows:.3f} ({p_said(evidence['p'])})"
         if evidence["p"] < CERTAIN:
             return self.finding(
                 "note",
@@ -81,7 +82,7 @@ class Shortcut(Check):
         if below < CERTAIN:
             return self.finding(
                 "warning",
-                f"{said}, less than always giving the rarest class ({counts.min() / rows:.3f}; p {_p(below)}).",
+                f"{said}, less than always giving the rarest class ({counts.min() / rows:.3f}; {p_said(below)}).",
                 "Check that the labels of train and test mean the same: files may number their classes differently.",
                 about="test",
                 evidence={**evidence, "rarest_share": float(counts.min() / rows), "p_below": below},
@@ -128,7 +129,3 @@ def _at_most(right: int, rows: int, share: float) -> float:
     from scipy.special import bdtr
 
     return float(bdtr(right, rows, share))
-
-
-def _p(value: float) -> str:
-    return f"= {value:.3f}" if value >= 0.0005 else "< 0.001"
