@@ -100,7 +100,8 @@ class Labels(Check):
         widest = int(np.abs(gaps).argmax())
         shares = [share(int(counts[widest]), int(counts.sum())) for counts in (train, test)]
         evidence = {"p": found.p, "cramers_v": found.v, "label": data.classes[widest], "gap": float(gaps[widest])}
-        said = f"label '{data.classes[widest]}': {shares[0]} and {shares[1]}; chi-square {p_said(found.p)}, V {found.v:.2f}"
+        test_said = f"chi-square {p_said(found.p)}, V {found.v:.2f}"
+        said = f"label '{data.classes[widest]}': {shares[0]} and {shares[1]}; {test_said}"
         if found.p <= CERTAIN and found.v >= LARGE:
             return self.finding(
                 "warning",
