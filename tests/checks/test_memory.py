@@ -161,6 +161,9 @@ def test_a_full_disk_is_an_error_and_a_nearly_full_one_a_warning(patient, machin
     full = made.prepared.questions[0].model
     trained = costs_by_kind(made.plan, {full.name: full}, 2)
     assert kept == 3 * 4 * sum(cost.parameters["trained"] for cost in trained.values())
+    cost, texts, _ = parts(made)
+    moved = cost.parameters["trained"] - cost.table.spared(texts.used)
+    assert list(CHECK.of_study(made))[1].evidence["checkpoint"] == 2 * 4 * 3 * moved  # weights and moments, twice
     found = {}
     for free in (kept - 1, kept, 100 * kept):
         machine(disk=free)

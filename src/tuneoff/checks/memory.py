@@ -137,7 +137,8 @@ class Memory(Check):
     def _disk(self, patient: "Patient", costs: Mapping[Kind, Cost], texts: Mapping[str, Texts]) -> Iterator[Finding]:
         stages = patient.plan.to_run
         kept = kept_bytes(patient.plan, costs, stages)
-        checkpoint = WHILE_REPLACED * max(BYTES * one.copies * one.parameters["trained"] for one in costs.values())
+        numbers = (one.copies * moved_numbers(one, texts[model].used) for (model, _), one in costs.items())
+        checkpoint = WHILE_REPLACED * BYTES * max(numbers)
         cached = min(cache_bytes(costs, texts, stages), cache_limit())
         out, cache = _there(patient.store.root), _there(cache_folder())
         free, beside = shutil.disk_usage(out).free, shutil.disk_usage(cache).free

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tuneoff.checks.patient import Patient
 
 CERTAIN = 0.01
+MORE_CERTAIN = 0.001
+"""For what is rare: rows of one premise with opposite labels, one in train and one in test, make words mislead a little
+(in TERRa TF-IDF is right on 0.43 of them, p = 0.01)."""
 
 
 class Shortcut(Check):
@@ -24,9 +27,9 @@ class Shortcut(Check):
     giving its commonest class, by an exact binomial test at 1%: a warning, since the pairs can then be guessed without
     comparing their texts (Gururangan et al. 2018, Annotation Artifacts in Natural Language Inference Data, NAACL;
     Poliak et al. 2018, Hypothesis Only Baselines in Natural Language Inference, *SEM). The same of all texts is a note:
-    a technique must beat it. If it is right on fewer than always giving the rarest class, by the same test, the labels
-    of test seem to mean something else than those of train, as where two files number their classes differently: a
-    warning.
+    a technique must beat it. If it is right on fewer than always giving the rarest class, by the same test at 0.1%, the
+    labels of test seem to mean something else than those of train, as where two files number their classes differently:
+    a warning.
 
     What a run has kept in its directory for the same data is read; else it is computed, and not kept. Of a task in
     folds it is the first fold's.
@@ -79,11 +82,12 @@ class Shortcut(Check):
                 evidence=evidence,
             )
         below = _at_most(right, rows, counts.min() / rows)
-        if below < CERTAIN:
+        if below < MORE_CERTAIN:
             return self.finding(
                 "warning",
                 f"{said}, less than always giving the rarest class ({counts.min() / rows:.3f}; {p_said(below)}).",
-                "Check that the labels of train and test mean the same: files may number their classes differently.",
+                "Check that the labels of train and test mean the same: files may number their classes differently. Rows of "
+                "one premise with opposite labels, in train and in test, have this effect too.",
                 about="test",
                 evidence={**evidence, "rarest_share": float(counts.min() / rows), "p_below": below},
             )
