@@ -86,8 +86,8 @@ class Shortcut(Check):
             return self.finding(
                 "warning",
                 f"{said}, less than always giving the rarest class ({counts.min() / rows:.3f}; {p_said(below)}).",
-                "Check that the labels of train and test mean the same: files may number their classes differently. Rows of "
-                "one premise with opposite labels, in train and in test, have this effect too.",
+                "Check that the labels of train and test mean the same: files may number their classes differently. "
+                "Rows of one premise with opposite labels, in train and in test, have this effect too.",
                 about="test",
                 evidence={**evidence, "rarest_share": float(counts.min() / rows), "p_below": below},
             )
