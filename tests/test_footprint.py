@@ -67,7 +67,8 @@ def test_what_is_kept_is_what_the_study_says(planned, keep, times):
 
 
 def test_the_cache_holds_a_layer_once(planned):
-    top = [{"name": f"top-{n}", "use": "top-layers", "layers": 1, "learning_rate": n} for n in (1e-3, 1e-4)]
+    rates = {"slow": 1e-4, "fast": 1e-3}
+    top = [{"name": n, "use": "top-layers", "layers": 1, "learning_rate": rate} for n, rate in rates.items()]
     plan, costs, place = planned([*top, "full"], seeds=2)
     texts = {"tiny-bert": texts_of(place.tokens())}
     assert cache_bytes(costs, texts, plan.stages) == 4 * 32 * texts["tiny-bert"].tokens
