@@ -231,7 +231,7 @@ def study(model_folder, write_rows, tmp_path, monkeypatch, baselines_once):
 
     def read(techniques=("linear-probe",), family="bert", model=None, task=None, **protocol):
         train = str(write_rows("train.jsonl", 41, seed=1))
-        test = str(write_rows("test.jsonl", 17, seed=2))
+        test = str(write_rows("test.jsonl", 17, seed=6))
         mapping = {
             "name": "tiny",
             "model": {"id": str(model_folder(family))} | (model or {}),

@@ -26,7 +26,7 @@ def python(code):
 def parts(model_folder, write_rows, tmp_path, monkeypatch):
     """What a study is made of, as arguments of `tuneoff.run`."""
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
-    task = {"train": str(write_rows("train.jsonl", 41, seed=1)), "test": str(write_rows("test.jsonl", 17, seed=2))}
+    task = {"train": str(write_rows("train.jsonl", 41, seed=1)), "test": str(write_rows("test.jsonl", 17, seed=6))}
     task |= {"name": "pets", "text": ["premise", "hypothesis"], "label": "label"}
     protocol = {"steps": 2, "eval_every": 1, "batch_size": 8, "seeds": 2, "eval_on": "test", "threads": 1}
     return {"model": str(model_folder("bert")), "task": task, "techniques": ["linear-probe"], **protocol}

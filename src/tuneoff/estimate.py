@@ -115,13 +115,19 @@ def peak_memory(cost: Cost, tokens: int, used_rows: int, made: float | None = No
     The weights are mapped from their file and all read at the start. While a stage trains, what is spared of the table
     is given back; at its end the whole table is there again, and the moments are not.
     """
-    total, trained = cost.parameters["total"], cost.parameters["trained"]
+    total = cost.parameters["total"]
     loading = WITHOUT_MODEL + BYTES * total
     spared = cost.table.spared(used_rows) if cost.table else 0
-    moved = trained - (spared if cost.table and cost.table.trained else 0)
+    moved = moved_numbers(cost, used_rows)
     activations = HEAP * tokens * (cost.per_token if made is None or cost.head_alone else made)
     training = WITHOUT_MODEL + BYTES * (total - spared + cost.copies * moved) + round(activations)
     return max(loading, training)
+
+
+def moved_numbers(cost: Cost, used_rows: int) -> int:
+    """Return how many numbers have a gradient and moments: those trained, of the embedding table the rows in use."""
+    table = cost.table
+    return cost.parameters["trained"] - (table.spared(used_rows) if table and table.trained else 0)
 
 
 def _kept_per_token(meta: TextClassifier) -> int:

@@ -11,7 +11,7 @@ from tuneoff.estimate import Cost
 from tuneoff.models.shrink import TOKENS
 from tuneoff.planned import PlannedStage, StageBudget
 from tuneoff.tasks.data_set import ALSO
-from tuneoff.training.order import batch_rows, micro_batches, packed_batches, steps_per_epoch
+from tuneoff.training.order import epoch_rows, micro_batches, packed_batches, steps_per_epoch
 from tuneoff.training.pilot import Pace
 
 
@@ -131,10 +131,11 @@ def tokens_that_fit(cost: Cost, kept: float | None, card: int, longest: int) -> 
 
 
 def largest_part(texts: Texts, budget: StageBudget, micro_tokens: int, order_seed: int, *, packed: bool) -> int:
-    """Return the tokens, padding included, of the largest micro-batch that a stage computes in its steps."""
-    lengths, found = texts.lengths["train"], 0
-    for step in range(min(budget.steps, steps_per_epoch(len(lengths), budget.batch_size))):
-        batch = lengths[batch_rows(len(lengths), budget.batch_size, order_seed, step)]
+    """Return the tokens, padding included, of the largest micro-batch that a stage computes in its first epoch."""
+    lengths, found, size = texts.lengths["train"], 0, budget.batch_size
+    order = epoch_rows(len(lengths), order_seed, 0)
+    for step in range(min(budget.steps, steps_per_epoch(len(lengths), size))):
+        batch = lengths[order[step * size : (step + 1) * size]]
         if packed:
             sizes = [batch[part].sum() for part in packed_batches(batch, micro_tokens)]
         else:

@@ -6,14 +6,14 @@ import torch
 from tuneoff.checks.numbers import Numbers
 
 
-def test_usual_rates_are_fine_and_far_ones_are_told(patient):
-    (found,) = Numbers().of_study(patient(["linear-probe", "full"]))
+def test_usual_rates_are_fine_and_far_ones_are_told(studied):
+    (found,) = Numbers().of_study(studied(["linear-probe", "full"]))
     assert found.severity == "fine"
     far = [
         {"name": "slow", "use": "full", "learning_rate": 2e-7},
         {"name": "fast", "use": "lora", "learning_rate": 0.2},
     ]
-    slow, fast = Numbers().of_study(patient(far))
+    slow, fast = Numbers().of_study(studied(far))
     assert (slow.severity, slow.about) == (
         "warning",
         "slow",

@@ -3,18 +3,18 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from rich.console import Console
 
 from tuneoff.commands.output import print_json
 from tuneoff.commands.plan_tables import lines, tables
 from tuneoff.errors import DataError
-from tuneoff.estimate import Cost, estimate_cost, estimate_work, peak_memory
-from tuneoff.forecast import Seconds, Texts, largest_part, longest, stage_seconds, study_seconds, tokens_that_fit
+from tuneoff.estimate import Cost, estimate_work
+from tuneoff.footprint import Kind, cache_bytes, costs_by_kind, kept_bytes, kind_of, stage_peak, texts_of
+from tuneoff.forecast import Seconds, Texts, longest, stage_seconds, study_seconds, tokens_that_fit
 from tuneoff.models.resolve import ResolvedModel, resolve_model
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.plan import Plan, PlannedStage, Question, make_plan
@@ -30,7 +30,6 @@ from tuneoff.training.pilot import Circumstances, Line, Pace, measure_pace
 
 CARD = 16 << 30  # bytes of the GPU that most people without a large one have
 
-Kind = tuple[str, str]  # a model and a chain
 Announce = Callable[[str], None]
 
 
@@ -81,13 +80,14 @@ def describe_plan(
     plan = make_plan(study, questions, Store(out))
     notes += [*plan.tuning_notes, *plan.round_notes]
     texts = {name: _texts(model, data, notes) for name, model in models.items()}
-    costs = _costs(plan, models, len(classes) if classes else None)
+    known_texts = {name: one for name, one in texts.items() if one is not None}
+    costs = costs_by_kind(plan, models, len(classes)) if classes else {}
     if not classes:
         notes.append("the classes are unknown without the data, so parameters are not counted")
     how = Circumstances(_execution(study.protocol), device, precision)
     paces = _paces(plan, models, texts, len(classes), how, announce) if timed and classes else {}
-    known = {kind: _Known(costs.get(kind), paces.get(kind), texts[kind[0]]) for kind in map(_kind, plan.stages)}
-    stages = [_stage(stage, known[_kind(stage)], how, data) for stage in plan.stages]
+    known = {kind: _Known(costs.get(kind), paces.get(kind), texts[kind[0]]) for kind in map(kind_of, plan.stages)}
+    stages = [_stage(stage, known[kind_of(stage)], how, data) for stage in plan.stages]
     return {
         "study": study.name,
         "out": out.as_posix(),
@@ -97,14 +97,12 @@ def describe_plan(
         "techniques": [_technique(one.name, plan, costs) for one in plan.techniques],
         "seconds_to_run": _seconds_to_run(plan, known),
         "card_bytes": CARD,
-        "disk_bytes": _disk(plan, costs),
-        "cache_bytes": _cache(stages),
+        "disk_bytes": kept_bytes(plan, costs, plan.stages) if costs else None,
+        "cache_bytes": cache_bytes(costs, known_texts, plan.stages)
+        if costs and len(known_texts) == len(texts)
+        else None,
         "notes": notes,
     }
-
-
-def _kind(stage: PlannedStage) -> Kind:
-    return stage.address.model, stage.address.chain
 
 
 def _execution(protocol: Protocol) -> Execution:
@@ -116,15 +114,6 @@ def _execution(protocol: Protocol) -> Execution:
         protocol.pack_texts,
         protocol.light_dropout,
     )
-
-
-def _costs(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: int | None) -> dict[Kind, Cost]:
-    if n_classes is None:
-        return {}
-    protocol = plan.study.protocol
-    switches = protocol.reuse_activations, protocol.compact_vocabulary
-    first = {_kind(stage): stage for stage in reversed(plan.stages)}
-    return {kind: estimate_cost(stage, models[kind[0]], n_classes, *switches) for kind, stage in first.items()}
 
 
 def _paces(
@@ -141,7 +130,7 @@ def _paces(
     found: dict[Kind, Pace] = {}
     for stage in plan.to_run:
         model, read = stage.address.model, texts[stage.address.model]
-        if read is None or _kind(stage) in found:
+        if read is None or kind_of(stage) in found:
             continue
         settings = {**stage.spec.settings.keyed_values(), "learning_rate": None}
         alike = (model, stage.spec.technique, json.dumps(settings, sort_keys=True, default=str))
@@ -149,7 +138,7 @@ def _paces(
             announce(f"timing {stage.spec.technique} on a few layers of {model}")
             lengths = read.usual_batch(plan.study.protocol.batch_size)
             measured[alike] = measure_pace(stage, models[model], n_classes, lengths, how)
-        found[_kind(stage)] = measured[alike]
+        found[kind_of(stage)] = measured[alike]
     return found
 
 
@@ -181,16 +170,10 @@ class _Known:
         return round(estimate_work(self.cost.head_alone, means, rows, size, below).total(stage))
 
     def memory(self, stage: PlannedStage, how: Circumstances) -> int | None:
-        """The peak on a CPU; without the texts as if the token budget and every row of the table were used."""
+        """The peak on a CPU."""
         if self.cost is None:
             return None
-        tokens, rows = how.execution.micro_tokens, self.cost.table.rows if self.cost.table else 0
-        if self.texts is not None and stage.budget is not None:
-            rows = self.texts.used
-            seed = stage.key_parts["seeds"]["order"] if stage.key_parts else stage.address.seed
-            packed = how.execution.pack_texts and how.device.type == "cpu"
-            tokens = largest_part(self.texts, stage.budget, tokens, seed, packed=packed)
-        return peak_memory(self.cost, tokens, rows, self._measured("made"))
+        return stage_peak(stage, self.cost, self.texts, how.execution, how.device, self._measured("made"))
 
     def fits(self) -> int | None:
         """How many tokens at once the usual card takes; 0 where it does not take the longest text."""
@@ -202,12 +185,12 @@ class _Known:
 def _seconds_to_run(plan: Plan, known: Mapping[Kind, _Known]) -> float | None:
     found = []
     for stage in plan.to_run:
-        one = known[_kind(stage)]
+        one = known[kind_of(stage)]
         seconds = one.seconds(stage)
         if seconds is None or one.cost is None:
             return None
         found.append((stage, one.cost, seconds))
-    models = {stage.address.model: known[_kind(stage)].texts for stage in plan.to_run}
+    models = {stage.address.model: known[kind_of(stage)].texts for stage in plan.to_run}
     reading = sum(texts.seconds for texts in models.values() if texts)
     return round(reading + study_seconds(found), 3)
 
@@ -222,10 +205,8 @@ def _texts(model: ResolvedModel, data: TaskData | None, notes: list[str]) -> Tex
     begun = time.perf_counter()
     tokenizer = load_tokenizer(model)
     labelled = {name: split for name, split in data.splits.items() if split.labels is not None}
-    ids = {name: tokenize(model, tokenizer, split.texts).ids for name, split in labelled.items()}
-    lengths = {name: np.array([len(row) for row in rows], dtype=np.int64) for name, rows in ids.items()}
-    used = len(np.unique(np.concatenate([row for rows in ids.values() for row in rows])))
-    return Texts(lengths, used, time.perf_counter() - begun)
+    tokens = {name: tokenize(model, tokenizer, split.texts) for name, split in labelled.items()}
+    return replace(texts_of(tokens), seconds=time.perf_counter() - begun)
 
 
 def _stage(stage: PlannedStage, known: _Known, how: Circumstances, data: TaskData | None) -> dict[str, Any]:
@@ -256,21 +237,6 @@ def _stage(stage: PlannedStage, known: _Known, how: Circumstances, data: TaskDat
 
 def _technique(name: str, plan: Plan, costs: Mapping[tuple[str, str], Cost]) -> dict[str, Any]:
     stages = [stage for stage in plan.stages if stage.address.chain == name]
-    by_model = {stage.address.model: costs.get(_kind(stage)) for stage in stages}
+    by_model = {stage.address.model: costs.get(kind_of(stage)) for stage in stages}
     counts = {model: dict(cost.parameters) if cost else None for model, cost in by_model.items()}
     return {"name": name, "parameters": counts}
-
-
-def _disk(plan: Plan, costs: Mapping[tuple[str, str], Cost]) -> int | None:
-    """Return the bytes of weights that the whole study will keep."""
-    if not costs:
-        return None
-    keep, last = plan.study.protocol.keep_weights, plan.study.protocol.seed_list[-1]
-    kept = [one for one in plan.stages if keep == "all" or (keep == "last-seed" and one.address.seed == last)]
-    return sum(costs[_kind(stage)].disk for stage in kept)
-
-
-def _cache(stages: list[dict[str, Any]]) -> int | None:
-    """Return the bytes that frozen layers' activations take, once for all stages that begin at the same layer."""
-    kept = {(stage["model"], stage["fixed_layers"]): stage["cache_bytes"] for stage in stages}
-    return None if None in kept.values() else sum(kept.values())

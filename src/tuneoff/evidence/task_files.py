@@ -91,23 +91,29 @@ def kept_rows(store: Store, name: str) -> KeptRows | None:
     return KeptRows(frame["row"].tolist(), groups, slices)
 
 
-def keep_baselines(store: Store, name: str, data: "TaskData", announce: Callable[[str], None]) -> None:
-    """Compute the baselines of a task and write them with their predictions, unless they are there for these data."""
+def baseline_data(data: "TaskData") -> BaselineData:
+    """Return what the baselines from texts see of a task: test, and of train as many first rows as keep them cheap."""
     train, test = data.splits["train"], data.splits["test"]
     assert train.labels is not None and test.labels is not None
     used = _rows_used(train.texts, len(data.classes))
+    texts = [column[:used] for column in train.texts]
     groups = None if train.groups is None else train.groups[:used]
+    return BaselineData(texts, train.labels[:used], test.texts, test.labels, groups)
+
+
+def keep_baselines(store: Store, name: str, data: "TaskData", announce: Callable[[str], None]) -> None:
+    """Compute the baselines of a task and write them with their predictions, unless they are there for these data."""
+    seen, rows = baseline_data(data), len(data.splits["train"])
+    used = len(seen.train_labels)
     # Groups decide which rows stay together where C is chosen, and are no part of the fingerprint.
-    key = digest({"version": BASELINES_VERSION, "data": data.fingerprint, "groups": groups, "rows": used})
+    key = digest({"version": BASELINES_VERSION, "data": data.fingerprint, "groups": seen.train_groups, "rows": used})
     folder = task_folder(store, name)
     if (folder / BASELINES).is_file() and read_json(folder / BASELINES).get("key") == key:
         return
     announce("computing baselines from the words of the texts")
-    texts = [column[:used] for column in train.texts]
-    found = text_baselines(BaselineData(texts, train.labels[:used], test.texts, test.labels, groups))
-    note = None if used == len(train) else f"of the {len(train):,} rows of train the first {used:,} were used"
+    note = None if used == rows else f"of the {rows:,} rows of train the first {used:,} were used"
     about = {"key": key, "fingerprint": data.fingerprint, "note": note}
-    write_baselines(folder, (BASELINES, BASELINE_PREDICTIONS), found, about, data)
+    write_baselines(folder, (BASELINES, BASELINE_PREDICTIONS), text_baselines(seen), about, data)
 
 
 def _rows_used(texts: Sequence[Sequence[str]], classes: int) -> int:

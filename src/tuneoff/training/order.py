@@ -22,8 +22,12 @@ def batch_rows(rows: int, batch_size: int, seed: int, step: int) -> Rows:
     The order depends on (seed, epoch) alone, so any step can be asked for without those before it.
     """
     epoch, position = divmod(step, steps_per_epoch(rows, batch_size))
-    permutation = np.random.default_rng(derive(seed, "epoch", epoch)).permutation(rows)
-    return permutation[position * batch_size : (position + 1) * batch_size].astype(np.int64)
+    return epoch_rows(rows, seed, epoch)[position * batch_size : (position + 1) * batch_size]
+
+
+def epoch_rows(rows: int, seed: int, epoch: int) -> Rows:
+    """Return all rows in the order in which an epoch (0, 1, ...) takes them."""
+    return np.random.default_rng(derive(seed, "epoch", epoch)).permutation(rows).astype(np.int64)
 
 
 def micro_batches(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> list[Rows]:

@@ -1,0 +1,42 @@
+"""Rows as findings speak of them: which data are meant, and some of the rows by number."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tuneoff.tasks.data_set import Split, TaskData
+
+if TYPE_CHECKING:
+    from tuneoff.checks.patient import Patient
+
+MOST_NAMED = 5
+
+
+def trained_data(patient: "Patient") -> TaskData:
+    """Return the data that a run trains on: of a task in folds the first fold's, whose test is not in its train."""
+    return next(iter(patient.prepared.task.by_fold.values()))
+
+
+def labelled(data: TaskData) -> dict[str, Split]:
+    """Return the labelled splits by name: train, dev if there is one, test, and further test sets."""
+    return {name: split for name, split in data.splits.items() if split.labels is not None}
+
+
+def label_numbers(split: Split) -> list[int]:
+    """Return the class numbers of a labelled split's rows."""
+    assert split.labels is not None
+    return [int(label) for label in split.labels]
+
+
+def numbers(split: Split, places: Sequence[int]) -> list[int]:
+    """Return the numbers that some rows of a split have in their file, counted from 0; at most five."""
+    return [int(split.rows[place]) for place in places[:MOST_NAMED]]
+
+
+def share(part: float, whole: float) -> str:
+    """Return a share as percents, never rounded to none or all: '12%', '0.4%', 'less than 0.1%'."""
+    percents = 100 * part / whole
+    if 0 < percents < 0.05:
+        return "less than 0.1%"
+    if 99.95 <= percents < 100:
+        return "more than 99.9%"
+    return f"{percents:.1f}%" if 0 < percents < 9.95 or 90 < percents < 100 else f"{percents:.0f}%"
