@@ -92,7 +92,7 @@ def _over_seeds(parts: Crossed, level: float, share: Floats) -> tuple[Floats, Fl
         slope = _slope(accuracy)
         grown = np.minimum(slope / own, np.maximum(slope / drawn_in, 1.0))
         allowed = of_examples * accuracy * (1 - accuracy) / spread + of_seeds * grown**2 + wider
-        return (accuracy - share) ** 2 <= allowed
+        return np.asarray((accuracy - share) ** 2 <= allowed, dtype=np.bool_)
 
     return _furthest(share, np.zeros_like(share), encloses), _furthest(share, np.ones_like(share), encloses)
 
