@@ -58,6 +58,17 @@ def test_the_half_width_has_the_tail_that_is_asked_for(values):
         assert float(tail(half_width(level, crossed(values)), crossed(values))) == pytest.approx(1 - level, rel=0.01)
 
 
+def test_the_examples_part_has_the_degrees_of_freedom_that_it_is_given():
+    values = np.repeat(np.random.default_rng(2).normal(size=(1, 30)), 5, axis=0)
+    parts = crossed(values)  # seeds that agree leave no variance between them possible
+    error = values[0].std(ddof=1) / np.sqrt(30)
+    for degrees in (5.0, 29.0, 1e6):
+        assert float(tail(2 * error, parts, degrees=degrees)) == pytest.approx(2 * stats.t.sf(2, degrees))
+        width = float(half_width(0.95, parts, degrees=degrees))
+        assert width == pytest.approx(stats.t.ppf(0.975, degrees) * error, rel=1e-5)
+    assert float(tail(2 * error, parts)) == pytest.approx(float(tail(2 * error, parts, degrees=29)))
+
+
 def test_a_mean_at_what_is_supposed_has_a_p_of_one(values):
     assert float(tail(0.0, crossed(values))) == pytest.approx(1.0)
     assert float(tail(0.0, crossed(np.ones((3, 10))))) == 1.0

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, t
 from statsmodels.stats.proportion import proportion_confint
 
+from benchmarks.simulated import Truth
 from tuneoff.evidence.crossed import crossed
 from tuneoff.evidence.intervals import accuracy_interval, bounds
 
@@ -57,3 +58,50 @@ def test_many_at_once_are_like_each_by_itself():
     alone = [accuracy_interval(one) for one in right]
     assert list(low) == pytest.approx([one.low for one in alone])
     assert list(high) == pytest.approx([one.high for one in alone])
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_wrong_answers_have_the_mirrored_interval(seeds):
+    right = np.random.default_rng(2).random((7, seeds, 40)) < 0.9
+    low, high = bounds(crossed(right))
+    other_low, other_high = bounds(crossed(~right))
+    assert list(other_low) == pytest.approx(list(1 - high)) and list(other_high) == pytest.approx(list(1 - low))
+
+
+def test_seeds_that_crowd_against_one_are_covered():
+    """A variance between seeds that is held for the same at all accuracies covers 92.2% here."""
+    right = Truth(5, 1000, (0.97,), 0.03).draw(4000, np.random.default_rng(3))[:, 0]
+    low, high = bounds(crossed(right))
+    covered = ((low <= 0.97) & (high >= 0.97)).mean()
+    assert 0.935 <= covered <= 0.97
+    # It errs about as often on each side, so it reaches further down than up.
+    assert (low > 0.97).mean() < 0.045
+    assert np.median(right.mean((1, 2)) - low) > 1.5 * np.median(high - right.mean((1, 2)))
+
+
+def test_where_seeds_vary_and_accuracy_is_one_half_it_is_students():
+    shares = np.array([0.45, 0.48, 0.5, 0.52, 0.55])
+    right = np.random.default_rng(0).random((5, 100_000)) < shares[:, None]
+    low, high = bounds(crossed(right))
+    means = right.mean(1)
+    expected = t.ppf(0.975, 4) * means.std(ddof=1) / np.sqrt(5)
+    assert (float(high) - float(low)) / 2 == pytest.approx(expected, rel=0.05)
+
+
+def test_a_single_error_is_hardly_worse_than_none():
+    """By chance next to 1, a share has nearly no slope on the probit scale; unbounded, the growth would reach 0.77."""
+    one = np.ones((5, 30), dtype=bool)
+    one[0, 0] = False
+    assert accuracy_interval(one).low > accuracy_interval(np.ones((5, 30), dtype=bool)).low - 0.02
+
+
+def test_zeros_and_ones_tell_their_variance_the_better_the_nearer_to_one_half():
+    """20 seeds: the interval in units of its own error is wider near 1 than at one half."""
+
+    def quantile(accuracy):
+        right = Truth(20, 30, (accuracy,)).draw(500, np.random.default_rng(0))[:, 0]
+        parts = crossed(right)
+        low, high = bounds(parts)
+        return np.median((high - low) / 2 / np.sqrt(parts.variance))
+
+    assert 1.8 < quantile(0.5) < quantile(0.9) < 2.4

@@ -92,13 +92,14 @@ def crossed(values: ArrayLike) -> Crossed:
     )
 
 
-def tail(distance: ArrayLike, parts: Crossed, extra: ArrayLike = 0.0) -> Floats:
+def tail(distance: ArrayLike, parts: Crossed, extra: ArrayLike = 0.0, degrees: ArrayLike | None = None) -> Floats:
     """Return the two-sided p-value of a mean that lies `distance` (...,) away from what is supposed.
 
     With one seed it is the normal tail. With several it is the generalised p-value of Tsui & Weerahandi (1989, Journal
     of the American Statistical Association 84, 602-607): the tail is averaged over the variances between seeds that
     the measured one leaves possible (seeds - 1 degrees of freedom), which a plug-in or Satterthwaite's degrees of
-    freedom forget; the examples' part counts with its examples - 1. `extra` is added to the mean's variance.
+    freedom forget; the examples' part counts with `degrees` (...,) of freedom, examples - 1 if left out. `extra` is
+    added to the mean's variance.
     """
     from scipy.special import ndtr, stdtr
 
@@ -107,21 +108,25 @@ def tail(distance: ArrayLike, parts: Crossed, extra: ArrayLike = 0.0) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = away / np.sqrt(variance + np.asarray(extra, dtype=np.float64)[..., None])
     ratio = np.where(away == 0, 0.0, ratio)
-    tails = 2 * ndtr(-ratio) if parts.seeds == 1 else 2 * stdtr(parts.examples - 1, -ratio)
+    tails = 2 * ndtr(-ratio) if parts.seeds == 1 else 2 * stdtr(_degrees(parts, degrees)[..., None], -ratio)
     return np.asarray(np.clip((tails * weights).sum(-1), 0.0, 1.0))
 
 
-def half_width(level: float, parts: Crossed, extra: ArrayLike = 0.0) -> Floats:
+def half_width(level: float, parts: Crossed, extra: ArrayLike = 0.0, degrees: ArrayLike | None = None) -> Floats:
     """Return the distance (...,) whose p-value is 1 - level: half of the confidence interval that `tail` belongs to."""
     from scipy.special import ndtri, stdtrit
 
     variance = _possible_variances(parts)[0] + np.asarray(extra, dtype=np.float64)[..., None]
     # The tail is a mean of tails with these variances, so that of the smallest and the largest enclose it.
-    far = ndtri((1 + level) / 2) if parts.seeds == 1 else stdtrit(parts.examples - 1, (1 + level) / 2)
+    far = ndtri((1 + level) / 2) if parts.seeds == 1 else stdtrit(_degrees(parts, degrees), (1 + level) / 2)
     smallest, largest = variance.min(-1), variance.max(-1)
     if parts.seeds == 1 or not (largest > 0).any():
         return np.asarray(far * np.sqrt(largest))
-    return _solved(lambda x: tail(x, parts, extra), 1 - level, far * np.sqrt(smallest), far * np.sqrt(largest))
+    return _solved(lambda x: tail(x, parts, extra, degrees), 1 - level, far * np.sqrt(smallest), far * np.sqrt(largest))
+
+
+def _degrees(parts: Crossed, degrees: ArrayLike | None) -> Floats:
+    return np.asarray(parts.examples - 1 if degrees is None else degrees, dtype=np.float64)
 
 
 def _solved(falling: Callable[[Floats], Floats], value: float, low: Floats, high: Floats) -> Floats:
