@@ -14,6 +14,7 @@ from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
 from tuneoff.evidence.cosine import keep_cosine
 from tuneoff.evidence.task_files import keep_task_files
 from tuneoff.executors.local import Observer, Place, run_plan
+from tuneoff.models.activation_cache import tidy_cache
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
 from tuneoff.models.resolve import resolve_model
@@ -126,6 +127,7 @@ def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     store = Store(out)
     prepared = prepare(read, listener)
     with store.lock():
+        tidy_cache()
         plan = make_plan(read.study, prepared.questions, store)
         environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
         store.create(resolved_yaml(_with_model_names(prepared)), environment)

@@ -238,12 +238,18 @@ def test_what_is_being_written_stays_and_what_a_killed_process_left_goes(cache, 
     room_for(2)
     hidden("a")
     gc.collect()
-    for name, age in [("young", 10), ("old", 5000)]:
-        part = cache / "hidden" / f".part-{name}-x.safetensors"
-        part.write_bytes(b"x" * (ONE // 2))
-        os.utime(part, (time.time() - age,) * 2)
-    hidden("b")
-    assert names(cache) == [".part-young-x", "b"]
+    (cache / "hidden" / ".part-killed").mkdir()
+    (cache / "hidden" / ".part-killed" / "killed.safetensors").write_bytes(b"x" * (ONE // 2))
+
+    def outer(put):
+        assert (
+            names(cache) == ["a", "b"] and hidden("c") is not None
+        )  # it makes room for two: what is written here stays
+        assert names(cache) == ["b", "c"]
+        return filled()(put)
+
+    assert cached_hidden("b", SHAPES, torch.float32, outer) is not None
+    assert names(cache) == ["b", "c"]
 
 
 SIZES = {"20 GB": 20 * 10**9, "1.5tb": 15 * 10**11, "500 MiB": 500 << 20, "7": 7, "0": 0, "3 k": 3000, "2 B": 2}

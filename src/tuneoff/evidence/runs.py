@@ -79,7 +79,7 @@ def _status(run: Run, chain: Sequence[StageRecord | None]) -> tuple[str, str | N
 
 
 def _measured(store: Store, record: StageRecord) -> dict[str, Any]:
-    path = store.folder(record.address) / PREDICTIONS
+    path = store.checked(record.address, PREDICTIONS)
     evaluation = last_evaluation(path, REPORTED_SPLIT, record.reported_step)
     if evaluation is None:
         return {"reason": f"no predictions of {REPORTED_SPLIT} are stored"}
