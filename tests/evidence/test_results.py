@@ -199,7 +199,7 @@ def test_a_done_run_without_predictions_says_so(tmp_path, made_up):
     run = run_of(valid(build_results(store)), "lora")
     assert (run["status"], run["reason"]) == ("done", "no predictions of test are stored")
     path.write_bytes(b"no parquet")
-    with pytest.raises(StoreError, match=r"predictions\.parquet: cannot be read"):
+    with pytest.raises(StoreError, match=r"predictions\.parquet: not what was written"):
         build_results(store)
 
 

@@ -61,6 +61,14 @@ def test_everything_comes_back(make_job, path, technique):
         }
 
 
+def test_evaluations_come_back_in_their_order(make_job, path):
+    job, other = (make_job("linear-probe", steps=14) for _ in range(2))
+    state, _ = half_way(job, path, steps=13)
+    assert list(state.logits) == [("test", step) for step in range(0, 13, 2)]
+    found = restore(path, KEY, other, other.technique.optimizer(other.trained, other.optimization))
+    assert list(found.logits) == list(state.logits)
+
+
 def test_from_there_it_goes_on_to_the_same_bits(make_job, path):
     whole = make_job("full", family="distilbert", steps=5)
     expected = TrainingState()

@@ -18,16 +18,17 @@ from tuneoff.training.job import Execution, Job
 from tuneoff.training.state import Best, TrainingState
 
 FORMAT = 4
+INTERVAL = 60.0  # seconds between checkpoints
 SHARE_OF_TIME = 0.02  # saving may cost this share of the time that it protects
 
 
 class Checkpointer:
     """Saves a stage's state to one file: every `interval` seconds (more if saving is slow), and when told to stop."""
 
-    def __init__(self, path: Path, key: str, interval: float = 60.0) -> None:
+    def __init__(self, path: Path, key: str, interval: float | None = None) -> None:
         self.path = path
         self.key = key
-        self.interval = interval
+        self.interval = INTERVAL if interval is None else interval
         self._last = time.monotonic()
 
     def save_when_due(self, job: Job, state: TrainingState, optimizer: torch.optim.Optimizer, now: bool) -> None:
@@ -61,6 +62,7 @@ def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.
         "tokens": state.tokens,
         "groups": slots["param_groups"],
         "test_opened": state.test_opened,
+        "evaluations": list(state.logits),
     }
     if state.best:
         facts["best"] = {"step": state.best.step, "accuracy": state.best.accuracy, "loss": state.best.loss}
@@ -102,6 +104,8 @@ def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) ->
             else:
                 split, step = rest.rsplit("/", 1)
                 state.logits[split, int(step)] = value.numpy()
+    # The file has its tensors in the order of their names: step 12 before step 6.
+    state.logits = {(split, step): state.logits[split, step] for split, step in facts["evaluations"]}
     optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
     return state
 
