@@ -10,6 +10,7 @@ import torch
 
 import tuneoff.models.activation_cache as module
 from tuneoff.errors import StoreError
+from tuneoff.models import mapped_file
 from tuneoff.models.activation_cache import (
     Cost,
     Features,
@@ -138,6 +139,21 @@ def test_a_damaged_entry_is_computed_again_and_said_to_be_damaged(cache, kind):
     path.write_bytes(path.read_bytes()[:-1])
     assert ask().computed_now and not ask().computed_now
     assert len(said) == 1 and str(path) in said[0] and "damaged" in said[0]
+
+
+@pytest.mark.parametrize("metadata", [{}, {"cost": "{"}, {"cost": '{"load": 1.0}'}, {"cost": '{"speed": 1.0}'}])
+def test_an_entry_of_another_version_is_computed_again(cache, metadata):
+    def fill(put):
+        put("train", 0, torch.zeros(5, 4))
+        put("test", 0, torch.zeros(2, 4))
+        return metadata
+
+    path, said = cache / "hidden" / "a.safetensors", []
+    path.parent.mkdir(parents=True)
+    mapped_file.write(path, SHAPES, torch.float32, fill)
+    found = hidden("a", 3.0, say=said.append)
+    assert found.computed_now and float(found.file.tensors["train"][0, 0]) == 3.0
+    assert len(said) == 1 and "another version" in said[0] and not hidden("a").computed_now
 
 
 def test_while_it_is_computed_nobody_sees_it_and_if_that_fails_nothing_is_left(cache):

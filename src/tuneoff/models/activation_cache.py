@@ -160,6 +160,7 @@ def _find(kind: Kind, key: str, say: Say) -> MappedFile | None:
     path = _path(kind, key)
     try:
         file = mapped_file.read(path)
+        _cost(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except DamagedFile as error:
@@ -222,4 +223,8 @@ def _metadata(cost: Cost) -> dict[str, str]:
 
 
 def _cost(file: MappedFile) -> Cost:
-    return Cost(**json.loads(file.metadata["cost"]))
+    """Return what an entry cost; raises DamagedFile where it does not say so as this version does."""
+    try:
+        return Cost(**json.loads(file.metadata["cost"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile("or written by another version") from error
