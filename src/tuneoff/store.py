@@ -1,6 +1,7 @@
 """The run directory: what a study asked, and each stage's record, history, predictions and weights."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD_VERSION = 1
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")  # as `study.NAME`, which would load pydantic
 RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
     "stage.json",
     "history.jsonl",
@@ -54,6 +56,15 @@ class StageAddress:
     seed: int
     fold: int | None = None
     tuning: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a part that is no name: it would become a folder, and might lead out of the run directory."""
+        texts = [self.model, self.task, *str(self.chain).split("+"), *([] if self.tuning is None else [self.tuning])]
+        numbers = [self.seed, *([] if self.fold is None else [self.fold])]
+        bad: list[Any] = [text for text in texts if not (isinstance(text, str) and _NAME.fullmatch(text))]
+        bad += [number for number in numbers if type(number) is not int or number < 0]
+        if bad:
+            raise StoreError(f"a stage cannot be called {bad[0]!r}: use lower-case letters, digits and single hyphens")
 
     @property
     def folder(self) -> str:
