@@ -142,6 +142,21 @@ def test_a_file_that_is_not_what_was_written_is_not_read(store, name, how):
         read[name](ADDRESS)
 
 
+def test_a_stage_that_is_written_again_meanwhile_is_read_as_it_then_is(store, monkeypatch):
+    """`tuneoff report` beside a command that is running: what was compared with the old record belongs to the new."""
+    finish(store)
+    path, hashed = store.folder(ADDRESS) / HISTORY, []
+
+    def late(path, size, changed):
+        if not hashed:
+            finish(store, history=HISTORY_ROWS[:1])
+        hashed.append(path)
+        return sha256(path)
+
+    monkeypatch.setattr("tuneoff.store.unchanged_sha256", late)
+    assert store.history(ADDRESS) == HISTORY_ROWS[:1] and hashed == [path, path]
+
+
 @pytest.mark.parametrize("status", ["done", "failed"])
 def test_a_record_of_which_a_number_was_changed_is_not_believed(store, status):
     finish(store, record(status=status, failure=None if status == "done" else {"reason": "diverged"}))

@@ -22,7 +22,7 @@ from typing import Any
 
 ROWS = {"train": 64, "test": 40}
 TECHNIQUES = ["full", {"name": "top-layers", "layers": 1}, "linear-probe+lora"]
-PROTOCOL = {"steps": 60, "batch_size": 8, "eval_every": 6, "eval_on": "test", "seeds": 2, "threads": 1}
+PROTOCOL = {"steps": 40, "batch_size": 8, "eval_every": 4, "eval_on": "test", "seeds": 2, "threads": 1}
 #: Seconds between checkpoints, and between signs of life: as short for this study as the usual ones are for hours.
 CHECKPOINTS, BEAT = 0.3, 0.05
 AIMED = 1 / 3  # share of the kills that wait, from their moment on, for a file that is being written

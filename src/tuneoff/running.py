@@ -114,34 +114,43 @@ def run_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     """
     from tuneoff.report import write_report
 
-    store = compute_study(read, out, listener)
-    listener.announce("writing results and report")
-    write_report(store)
+    store = Store(out)
+    prepared = prepare(read, listener)
+    with store.lock():
+        _compute(prepared, store, listener)
+        listener.announce("writing results and report")
+        write_report(store)
     return store
 
 
 def compute_study(read: "ReadStudy", out: Path, listener: Listener) -> Store:
     """Compute what is missing of a study, and no report; returns its run directory. Raises as `run_study` does."""
-    from tuneoff.reading import resolved_yaml
-
     store = Store(out)
     prepared = prepare(read, listener)
     with store.lock():
-        tidy_cache()
-        plan = make_plan(read.study, prepared.questions, store)
-        environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
-        store.create(resolved_yaml(_with_model_names(prepared)), environment)
-        describe(prepared, store)
-        keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
-        _keep_cosines(prepared, store, listener)
-        if plan.tuning:
-            plan = _choose_settings(plan, prepared, store, listener).without_waiting()
-        run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
-        if read.study.protocol.until_clear is not None:
-            from tuneoff.rounds import run_rounds
-
-            run_rounds(plan, prepared, store, listener)
+        _compute(prepared, store, listener)
     return store
+
+
+def _compute(prepared: Prepared, store: Store, listener: Listener) -> None:
+    """Compute what is missing of a study in a run directory that this process holds."""
+    from tuneoff.reading import resolved_yaml
+
+    read = prepared.read
+    tidy_cache()
+    plan = make_plan(read.study, prepared.questions, store)
+    environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
+    store.create(resolved_yaml(_with_model_names(prepared)), environment)
+    describe(prepared, store)
+    keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
+    _keep_cosines(prepared, store, listener)
+    if plan.tuning:
+        plan = _choose_settings(plan, prepared, store, listener).without_waiting()
+    run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
+    if read.study.protocol.until_clear is not None:
+        from tuneoff.rounds import run_rounds
+
+        run_rounds(plan, prepared, store, listener)
 
 
 def _keep_cosines(prepared: Prepared, store: Store, listener: "Listener") -> None:

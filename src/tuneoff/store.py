@@ -309,17 +309,22 @@ class Store:
         that no record names are not compared.
         """
         path = self.folder(address) / name
-        record = self._record_in(path.parent)
-        expected = (record.files or {}).get(name) if record else None
+        expected = self._sha256_of(path)
         if expected is None:
             return path
         try:
             status = path.stat()
         except FileNotFoundError:
             return path
-        if unchanged_sha256(path, status.st_size, status.st_mtime_ns) != expected:
-            raise _altered(path)
-        return path
+        if unchanged_sha256(path, status.st_size, status.st_mtime_ns) == expected:
+            return path
+        if self._sha256_of(path) != expected:  # a command that is running has written the stage again meanwhile
+            return self.checked(address, name)
+        raise _altered(path)
+
+    def _sha256_of(self, path: Path) -> str | None:
+        record = self._record_in(path.parent)
+        return (record.files or {}).get(path.name) if record else None
 
     def weights(self, address: StageAddress) -> Path | None:
         """Return the file with a stage's trained weights, None where they were not kept."""

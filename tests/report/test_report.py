@@ -16,6 +16,7 @@ from tuneoff.report import figure, html_table, markdown_table, terminal_table, w
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.tables import results_table
 from tuneoff.report.words import ENGLISH, Words
+from tuneoff.store import Store
 
 SOURCE = Path(write_report.__code__.co_filename).parent
 VOID = {"meta", "img", "br", "link"}
@@ -159,6 +160,14 @@ def test_a_report_made_again_is_the_same_and_old_figures_go(tmp_path, made_up):
     made_up(techniques=("lora",)).write(tmp_path)
     write_report(store)
     assert not list((tmp_path / "figures").glob("full.*")) and (tmp_path / "figures" / "lora.svg").is_file()
+
+
+def test_what_a_killed_report_left_half_written_goes(tmp_path, made_up):
+    made_up(techniques=("lora",)).write(tmp_path)
+    (tmp_path / "figures" / ".part-killed").mkdir(parents=True)
+    (tmp_path / "figures" / ".part-killed" / "lora.svg").write_text("<svg")
+    write_report(Store(tmp_path))
+    assert not list(tmp_path.rglob(".part-*"))
 
 
 def test_a_report_of_nothing_says_so(tmp_path, made_up):
