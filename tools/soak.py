@@ -244,6 +244,8 @@ def soak(kills: int, seed: int, work: Path) -> int:
         else:
             problems += differences(place, expected)
             studies += 1
+            if not place.kills:  # the machine may have more to do than before, or less
+                life = place.seconds
             lost += sum(record.seconds_lost or 0.0 for record in Store(place.out).records())
             print(f"study {studies}: {place.kills} kills, {place.seconds:.0f} s; {done} of {kills}", flush=True)
     for name, count in sorted(found.items()):
