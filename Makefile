@@ -8,10 +8,12 @@ CODE := src tests tools benchmarks
 # TERRa's own files, for the benchmarks: make bench-full DATA=DIR. BENCH takes further options of `python -m benchmarks`.
 DATA ?=
 BENCH ?=
+# Options of tools/soak.py: make soak SOAK="--kills 10 --seed 3".
+SOAK ?=
 # The tests run in two processes, each with one thread: more would fight for two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-slow test-all check format bench bench-full clean
+.PHONY: help demo test test-slow test-all soak check format bench bench-full clean
 .DELETE_ON_ERROR:
 
 help: ## list these words
@@ -27,6 +29,9 @@ test-slow: $(VENV)/installed-dev $(MODEL)/origin.json ## the tests that need a p
 	TUNEOFF_TEST_MODEL=$(MODEL) $(PYTEST) -m slow
 
 test-all: test test-slow ## all tests
+
+soak: $(VENV)/installed-dev ## kill a small study 100 times and compare it with an undisturbed one: 20 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python tools/soak.py $(SOAK)
 
 check: $(VENV)/installed-dev ## style and types
 	$(BIN)/ruff check .

@@ -56,6 +56,7 @@ def load(texts: Texts, setting: Setting, work: Work, *, freeze: bool) -> tuple[n
     backbone = AutoModel.from_pretrained(
         texts.model.path,
         dtype=torch.float32,
+        use_safetensors=True,
         local_files_only=True,
         **({} if decoder else {"add_pooling_layer": False}),
     )

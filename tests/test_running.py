@@ -1,6 +1,7 @@
 """From a study to a run directory: what is checked before the first step, and what the directory says of itself."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tuneoff.reading import read_study, resolved_yaml
 from tuneoff.running import compute_study, expected_work, prepare, run_study
 from tuneoff.store import Store
 from tuneoff.training.device import usable_threads
+from tuneoff.training.state import Interrupted
 
 
 def files(folder):
@@ -164,6 +166,33 @@ def test_a_missing_file_a_missing_model_and_a_missing_device(study, listener, tm
             compute_study(study(device="cuda"), tmp_path / "c", listener())
     for out in ("a", "b", "c"):
         assert not (tmp_path / out / "study.yaml").exists() and not (tmp_path / out / "stages").exists()
+
+
+def test_a_clock_that_is_set_back_all_the_time_reaches_no_number(study, listener, tmp_path, monkeypatch):
+    class Back(datetime):
+        """A time of day that is an hour earlier whenever it is asked for."""
+
+        current = datetime(2026, 5, 1, tzinfo=UTC)
+
+        @classmethod
+        def now(cls, tz=None):
+            cls.current -= timedelta(hours=1)
+            return cls.current.astimezone(tz)
+
+    read = study(["lora", "linear-probe+lora"])
+    whole = build_results(compute_study(read, tmp_path / "whole", listener()))
+    monkeypatch.setattr("tuneoff.training.stage.datetime", Back)
+    monkeypatch.setattr("tuneoff.training.evaluation.datetime", Back)
+    with pytest.raises(Interrupted):
+        compute_study(read, tmp_path / "out", listener(stop_after=5))
+    results = build_results(compute_study(read, tmp_path / "out", listener()))
+    assert [run["metrics"] for run in results["runs"]] == [run["metrics"] for run in whole["runs"]]
+    for record in Store(tmp_path / "out").records():
+        assert record.ended < record.started  # the clock did go back
+        seconds = [*record.seconds.values(), *record.seconds_alone.values(), record.seconds_lost]
+        assert min(seconds) >= 0 and sum(seconds) < 3000
+        times = [row["seconds"] for row in Store(tmp_path / "out").history(record.address)]
+        assert times == sorted(times)
 
 
 def test_a_directory_in_which_another_works_is_left_alone(study, listener, tmp_path):

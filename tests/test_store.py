@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 from tuneoff.errors import StoreError
 from tuneoff.files import sha256
 from tuneoff.store import (
+    ATTEMPTS,
     CHECKPOINT,
+    CHECKSUM,
     DONE,
     HISTORY,
     LATER,
@@ -108,12 +110,62 @@ def test_killed_while_a_stage_is_written_again_it_does_not_count(store, part, mo
             raise KeyboardInterrupt
         return writer(path, *rest)
 
-    for name in ("write_text", "write_atomically", "write_json"):
+    for name in ("write_text", "write_atomically", "write_json", "write_tensors"):
         writer = getattr(module, name)
         monkeypatch.setattr(module, name, lambda path, *rest, writer=writer: until(path, *rest, writer=writer))
     with pytest.raises(KeyboardInterrupt):
         finish(store, record(key="n" * 64))
     assert store.record(ADDRESS) is None
+
+
+def turn_a_digit(path):
+    """Change one digit of a file, as a bad disk or a curious editor might, and nothing of its form."""
+    content = bytearray(path.read_bytes())
+    place = next(at for at in range(len(content) - 1, -1, -1) if content[at] in b"1234")
+    content[place] += 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [HISTORY, PREDICTIONS, WEIGHTS])
+@pytest.mark.parametrize("how", ["altered", "torn"])
+def test_a_file_that_is_not_what_was_written_is_not_read(store, name, how):
+    finish(store)
+    path = store.folder(ADDRESS) / name
+    assert store.checked(ADDRESS, name) == path
+    if how == "altered":
+        turn_a_digit(path)
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    read = {HISTORY: store.history, PREDICTIONS: store.predictions, WEIGHTS: lambda at: store.checked(at, WEIGHTS)}
+    expected = rf"{re.escape(str(path))}: not what was written .*delete its folder and run the study again"
+    with pytest.raises(StoreError, match=expected):
+        read[name](ADDRESS)
+
+
+def test_a_stage_that_is_written_again_meanwhile_is_read_as_it_then_is(store, monkeypatch):
+    """`tuneoff report` beside a command that is running: what was compared with the old record belongs to the new."""
+    finish(store)
+    path, hashed = store.folder(ADDRESS) / HISTORY, []
+
+    def late(path, size, changed):
+        if not hashed:
+            finish(store, history=HISTORY_ROWS[:1])
+        hashed.append(path)
+        return sha256(path)
+
+    monkeypatch.setattr("tuneoff.store.unchanged_sha256", late)
+    assert store.history(ADDRESS) == HISTORY_ROWS[:1] and hashed == [path, path]
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_a_record_of_which_a_number_was_changed_is_not_believed(store, status):
+    finish(store, record(status=status, failure=None if status == "done" else {"reason": "diverged"}))
+    path = store.folder(ADDRESS) / RECORD
+    text = path.read_text(encoding="utf-8")
+    assert text.count('"training": 1.25') == 2
+    path.write_text(text.replace('"training": 1.25', '"training": 1.15', 1), encoding="utf-8")
+    with pytest.raises(StoreError, match=rf"{re.escape(str(path))}: not what was written .*delete its folder"):
+        store.records()
 
 
 def test_a_finished_stage_has_no_checkpoint_and_an_unfinished_one_keeps_it(store):
@@ -124,6 +176,15 @@ def test_a_finished_stage_has_no_checkpoint_and_an_unfinished_one_keeps_it(store
     assert checkpoint.is_file()
     finish(store)
     assert not checkpoint.exists()
+
+
+def test_what_a_process_killed_just_after_the_mark_left_can_be_dropped(store):
+    finish(store)
+    for name in (CHECKPOINT, ATTEMPTS):
+        (store.folder(ADDRESS) / name).touch()
+    store.drop_unfinished(ADDRESS)
+    store.drop_unfinished(ADDRESS)
+    assert {path.name for path in store.folder(ADDRESS).iterdir()} == {DONE, HISTORY, PREDICTIONS, RECORD, WEIGHTS}
 
 
 def test_a_failed_stage_says_why_and_has_nothing_of_the_attempt_before(store):
@@ -174,6 +235,7 @@ def rewritten(store, change):
     path = store.folder(ADDRESS) / RECORD
     value = json.loads(path.read_text(encoding="utf-8"))
     change(value)
+    value.pop(CHECKSUM)  # as the first records were, which had none
     path.write_text(json.dumps(value), encoding="utf-8")
     return path
 
@@ -306,6 +368,9 @@ def test_a_torn_history_or_study_is_a_store_error(made_up, tmp_path):
     store = made_up(techniques=("lora",)).write(tmp_path)
     (record,) = store.records()
     (store.folder(record.address) / HISTORY).write_text('{"event": "tr', encoding="utf-8")
+    with pytest.raises(StoreError, match=r"history.jsonl: not what was written"):
+        store.history(record.address)
+    (store.folder(record.address) / RECORD).unlink()  # of a stage without a record it is not known what was written
     with pytest.raises(StoreError, match=r"history.jsonl: not valid JSON lines"):
         store.history(record.address)
     for text in ("a: [", "- a list"):

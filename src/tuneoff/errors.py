@@ -5,7 +5,12 @@ TuneoffError
 ├── DataError     a task's files or columns
 ├── ModelError    a model's folder, architecture or tokenizer
 └── StoreError    a run directory
+    └── WriteError    a file that the system does not let us write
 """
+
+import errno
+import os
+from pathlib import Path
 
 
 class TuneoffError(Exception):
@@ -30,3 +35,15 @@ class ModelError(TuneoffError):
 
 class StoreError(TuneoffError):
     """A run directory that cannot be read, written or locked."""
+
+
+class WriteError(StoreError):
+    """A file that cannot be written: the disk is full, or the folder may only be read. `why` is the system's word."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
+        self.why = os.strerror(errno.ENOSPC) if full else error.strerror or str(error)
+        way_out = "make room on the disk" if full else "make it writable, or give another --out"
+        super().__init__(
+            f"{path}: cannot be written ({self.why}); {way_out}, and run the same command again: what is done is kept"
+        )

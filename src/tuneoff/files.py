@@ -3,29 +3,85 @@
 import hashlib
 import json
 import os
+import shutil
+import sys
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tuneoff.errors import WriteError
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TEMPORARY = ".part-"
+ABANDONED = 3600.0  # seconds since a temporary folder changed, after which nobody writes in it, where locks cannot tell
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, sync it to disk, then put it in `path`'s place.
+    """Let `write` fill a file of `path`'s name in a temporary folder beside it, sync it, then put it in `path`'s place.
 
-    After a crash at any moment `path` holds either what it held before or all of the new content.
+    After a crash at any moment `path` holds either what it held before or all of the new content; what else is left
+    lies in that folder, also what a library put beside the file it was asked for. Raises WriteError where the system
+    refuses: the disk is full, or the folder may only be read.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{path.name}")
     try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _claimed_folder(path) as folder:
+            temporary = folder / path.name
+            write(temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(path, error) from error
+
+
+@contextmanager
+def _claimed_folder(path: Path) -> Iterator[Path]:
+    """Make a temporary folder beside a path, held by this process until the context is left, and then removed.
+
+    Its lock tells those who tidy up that somebody writes here, and dies with the process (see `remove_leftovers`).
+    """
+    while True:
+        folder = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        folder.mkdir()
+        with suppress(BlockingIOError, FileNotFoundError):  # another process tidies up, and came before the lock
+            lock = _lock(folder)
+            break
+    try:
+        yield folder
     finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Return the descriptor that holds a folder's lock; None where the file system has no such locks.
+
+    Raises BlockingIOError where another process holds it, and FileNotFoundError where the folder is gone.
+    """
+    if sys.platform == "win32":  # where what is open cannot be removed in any case
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.stat()
+    except (BlockingIOError, FileNotFoundError):
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def sync_folder(folder: Path) -> None:
@@ -37,6 +93,22 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors, whole or not at all; raises WriteError."""
+    write_atomically(path, lambda temporary: save_tensors(temporary, tensors, metadata))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors in place; raises OSError where the system refuses."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
+    except SafetensorError as error:  # a full disk is told so
+        raise OSError(str(error)) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,6 +137,23 @@ def digest(value: Any) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a killed process left anywhere under a folder."""
+    """Remove what killed processes left half written anywhere under a folder; what somebody is writing stays."""
     for leftover in folder.rglob(f"{TEMPORARY}*"):
-        leftover.unlink(missing_ok=True)
+        with suppress(OSError):  # it is written just now, or may only be read here
+            if leftover.is_dir():
+                _remove_abandoned(leftover)
+            else:
+                leftover.unlink()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    lock = _lock(folder)
+    if lock is None and time.time() - _last_change(folder) < ABANDONED:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    if lock is not None:
+        os.close(lock)
+
+
+def _last_change(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))

@@ -15,6 +15,7 @@ from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
 from tuneoff.evidence.cosine import keep_cosine
 from tuneoff.evidence.task_files import keep_task_files
 from tuneoff.executors.local import Observer, Place, run_plan
+from tuneoff.models.activation_cache import tidy_cache
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
 from tuneoff.models.resolve import resolve_model
@@ -115,35 +116,45 @@ def run_study(read: "ReadStudy", out: Path, listener: Listener, forced: Sequence
     """
     from tuneoff.report import write_report
 
-    store = compute_study(read, out, listener, forced)
-    listener.announce("writing results and report")
-    write_report(store)
+    store = Store(out)
+    prepared = prepare(read, listener)
+    with store.lock():
+        _compute(prepared, store, listener, forced)
+        listener.announce("writing results and report")
+        write_report(store)
     return store
 
 
 def compute_study(read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = ()) -> Store:
     """Compute what is missing of a study, and no report; returns its run directory. Raises as `run_study` does."""
-    from tuneoff.reading import resolved_yaml
-
     store = Store(out)
     prepared = prepare(read, listener)
     with store.lock():
-        plan = make_plan(read.study, prepared.questions, store)
-        environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
-        store.create(resolved_yaml(_with_model_names(prepared)), environment)
-        describe(prepared, store)
-        if plan.to_run or plan.tuning_to_run:
-            _look_first(prepared, plan, store, forced)
-        keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
-        _keep_cosines(prepared, store, listener)
-        if plan.tuning:
-            plan = _choose_settings(plan, prepared, store, listener).without_waiting()
-        run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
-        if read.study.protocol.until_clear is not None:
-            from tuneoff.rounds import run_rounds
-
-            run_rounds(plan, prepared, store, listener)
+        _compute(prepared, store, listener, forced)
     return store
+
+
+def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Sequence[str]) -> None:
+    """Compute what is missing of a study in a run directory that this process holds."""
+    from tuneoff.reading import resolved_yaml
+
+    read = prepared.read
+    tidy_cache()
+    plan = make_plan(read.study, prepared.questions, store)
+    environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
+    store.create(resolved_yaml(_with_model_names(prepared)), environment)
+    describe(prepared, store)
+    if plan.to_run or plan.tuning_to_run:
+        _look_first(prepared, plan, store, forced)
+    keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
+    _keep_cosines(prepared, store, listener)
+    if plan.tuning:
+        plan = _choose_settings(plan, prepared, store, listener).without_waiting()
+    run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
+    if read.study.protocol.until_clear is not None:
+        from tuneoff.rounds import run_rounds
+
+        run_rounds(plan, prepared, store, listener)
 
 
 def _look_first(prepared: Prepared, plan: Plan, store: Store, forced: Sequence[str]) -> None:

@@ -1,19 +1,31 @@
 """The run directory: what a study asked, and each stage's record, history, predictions and weights."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tuneoff.errors import StoreError
-from tuneoff.files import remove_leftovers, sha256, sync_folder, write_atomically, write_json, write_text
+from tuneoff.files import (
+    digest,
+    remove_leftovers,
+    sha256,
+    sync_folder,
+    write_atomically,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RECORD_VERSION = 1
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")  # as `study.NAME`, which would load pydantic
 RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
     "stage.json",
     "history.jsonl",
@@ -21,10 +33,12 @@ RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
     "weights.safetensors",
     "DONE",
 )
-LATER = ("chosen", "test_opened")  # fields of a record that the first ones did not have
+LATER = ("chosen", "test_opened", "attempts", "seconds_lost")  # fields of a record that the first ones did not have
 TUNED = "tuning.json"
 TUNING = "tuning"  # folder of all that is run to choose settings
 CHECKPOINT = "checkpoint.safetensors"
+ATTEMPTS = "attempts.jsonl"
+CHECKSUM = "checksum"  # of a record's other fields, in its file alone
 PHASES = ("load", "tokenize", "features", "training", "evaluation")
 
 
@@ -42,6 +56,15 @@ class StageAddress:
     seed: int
     fold: int | None = None
     tuning: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a part that is no name: it would become a folder, and might lead out of the run directory."""
+        texts = [self.model, self.task, *str(self.chain).split("+"), *([] if self.tuning is None else [self.tuning])]
+        numbers = [self.seed, *([] if self.fold is None else [self.fold])]
+        bad: list[Any] = [text for text in texts if not (isinstance(text, str) and _NAME.fullmatch(text))]
+        bad += [number for number in numbers if type(number) is not int or number < 0]
+        if bad:
+            raise StoreError(f"a stage cannot be called {bad[0]!r}: use lower-case letters, digits and single hyphens")
 
     @property
     def folder(self) -> str:
@@ -76,6 +99,8 @@ class StageRecord:
     cost when nothing is shared with other stages (without the parent's own). `tokens` counts real tokens. A failed
     stage has `status` "failed" and `failure` with at least a `reason`. `chosen` tells which evaluation gave the weights
     and the reported predictions, where they are not the last step's; `test_opened` when test was first evaluated.
+    `attempts` is how often it was begun or gone on with, `seconds_lost` what earlier attempts spent in vain: work that
+    had to be done again, and is not in `seconds`.
     """
 
     address: StageAddress
@@ -96,6 +121,8 @@ class StageRecord:
     ended: str
     chosen: Mapping[str, Any] | None = None
     test_opened: str | None = None
+    attempts: int | None = None
+    seconds_lost: float | None = None
     failure: Mapping[str, Any] | None = None
     files: Mapping[str, str] | None = None
     record_version: int = RECORD_VERSION
@@ -245,7 +272,11 @@ class Store:
         path = folder / RECORD
         if not path.is_file():
             return None
-        record = StageRecord.from_json(read_json(path), path)
+        value = read_json(path)
+        checksum = value.pop(CHECKSUM, None)  # the first records had none
+        record = StageRecord.from_json(value, path)
+        if checksum is not None and digest(value) != checksum:
+            raise _altered(path)
         if record.status == "done":
             mark = folder / DONE
             if not mark.is_file() or mark.read_text(encoding="utf-8").strip() != record.key:
@@ -257,6 +288,7 @@ class Store:
         path = self.folder(address) / HISTORY
         if not path.is_file():
             return []
+        self.checked(address, HISTORY)
         try:
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except ValueError as error:
@@ -268,7 +300,31 @@ class Store:
         """Return split, row, source_id, step, label and logits of every evaluated example."""
         import pandas as pd
 
-        return pd.read_parquet(self.folder(address) / PREDICTIONS)
+        return pd.read_parquet(self.checked(address, PREDICTIONS))
+
+    def checked(self, address: StageAddress, name: str) -> Path:
+        """Return a file of a stage; raises StoreError where it is not what its record says was written.
+
+        It may be gone: weights are not always kept. It is compared once while its size and time of change stay. Files
+        that no record names are not compared.
+        """
+        path = self.folder(address) / name
+        expected = self._sha256_of(path)
+        if expected is None:
+            return path
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return path
+        if unchanged_sha256(path, status.st_size, status.st_mtime_ns) == expected:
+            return path
+        if self._sha256_of(path) != expected:  # a command that is running has written the stage again meanwhile
+            return self.checked(address, name)
+        raise _altered(path)
+
+    def _sha256_of(self, path: Path) -> str | None:
+        record = self._record_in(path.parent)
+        return (record.files or {}).get(path.name) if record else None
 
     def weights(self, address: StageAddress) -> Path | None:
         """Return the file with a stage's trained weights, None where they were not kept."""
@@ -287,7 +343,7 @@ class Store:
         Nothing stays of what an earlier attempt wrote.
         """
         folder = self.folder(record.address)
-        for earlier in (DONE, PREDICTIONS, WEIGHTS):
+        for earlier in (DONE, RECORD, PREDICTIONS, WEIGHTS):  # no record may stand beside files that it does not know
             (folder / earlier).unlink(missing_ok=True)
         lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in history)
         write_text(folder / HISTORY, lines)
@@ -296,17 +352,20 @@ class Store:
             write_atomically(folder / PREDICTIONS, lambda path: predictions.to_parquet(path, index=False))
             names.append(PREDICTIONS)
         if weights is not None:
-            from safetensors.torch import save_file
-
-            write_atomically(folder / WEIGHTS, lambda path: save_file(dict(weights), path))
+            write_tensors(folder / WEIGHTS, weights)
             names.append(WEIGHTS)
         written = {**record.to_json(), "files": {name: sha256(folder / name) for name in names}}
-        write_json(folder / RECORD, written)
+        write_json(folder / RECORD, {**written, CHECKSUM: digest(written)})
         if record.status == "done":
             write_text(folder / DONE, record.key + "\n")
-            (folder / CHECKPOINT).unlink(missing_ok=True)
+            self.drop_unfinished(record.address)
             sync_folder(folder)
         return StageRecord.from_json(written, folder / RECORD)
+
+    def drop_unfinished(self, address: StageAddress) -> None:
+        """Delete what a finished stage was gone on from: a process killed after its mark leaves that behind."""
+        for name in (CHECKPOINT, ATTEMPTS):
+            (self.folder(address) / name).unlink(missing_ok=True)
 
     def drop_weights(self, address: StageAddress) -> None:
         """Delete a stage's trained weights; its record, history and predictions stay."""
@@ -314,6 +373,19 @@ class Store:
 
     def __iter__(self) -> Iterator[StageRecord]:
         return iter(self.records())
+
+
+def _altered(path: Path) -> StoreError:
+    return StoreError(
+        f"{path}: not what was written (its checksum differs); delete its folder and run the study again, which "
+        "computes it anew"
+    )
+
+
+@cache
+def unchanged_sha256(path: Path, _size: int, _changed: int) -> str:
+    """Hash a file once a process; size and time of change are arguments so that a changed one is read again."""
+    return sha256(path)
 
 
 def _order(address: StageAddress) -> tuple[str, str, str, int, int, int, str]:

@@ -1,6 +1,7 @@
 import json
 import statistics
 import time
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -11,6 +12,7 @@ from tuneoff.errors import StoreError
 from tuneoff.evidence import build_results, write_results
 from tuneoff.evidence.metrics import measure_frame
 from tuneoff.evidence.results import SCHEMA_FILE
+from tuneoff.evidence.runs import failure_text
 from tuneoff.store import StageAddress, StageRecord
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
@@ -87,6 +89,58 @@ def test_time_is_summed_over_the_chain_alone_and_once_over_the_study_as_run(tmp_
     assert probe["as_run"] == pytest.approx(sum(own["linear-probe"].seconds.values()))
 
 
+def test_work_that_was_done_again_stands_apart_from_all_other_times(tmp_path, made_up):
+    store = made_up(techniques=("linear-probe", "linear-probe+lora")).write(tmp_path)
+    before = valid(build_results(store))
+    assert {run["seconds_total"]["lost"] for run in before["runs"]} == {None}  # records of before it was told
+    for number, record in enumerate(store.records(), start=1):
+        store.finish(
+            replace(record, attempts=2, seconds_lost=100.0 * number),
+            store.history(record.address),
+            store.predictions(record.address),
+            None,
+        )
+    results = valid(build_results(store))
+    assert [run["seconds_total"].pop("lost") for run in results["runs"]] == [100.0, 200.0]
+    assert all(run["seconds_total"].pop("lost") is None for run in before["runs"])
+    assert [run["seconds_total"] for run in results["runs"]] == [run["seconds_total"] for run in before["runs"]]
+    texts = [notice["text"] for notice in results["study"]["notices"]]
+    assert "Runs were interrupted: 300 s of their work had to be done again, and are in none of the times." in texts
+
+
+DIVERGED = {
+    "reason": "the loss or its gradient was not finite at step 7",
+    "step": 7,
+    "learning_rate": 0.00123,
+    "grad_norm": None,
+    "last_evaluation": {"stage_step": 5, "split": "dev", "accuracy": 0.25, "loss": 1.5},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {},
+            "learning rate 0.00123; gradient norm not finite; last finite evaluation at step 5 on dev: accuracy 0.250, "
+            "loss 1.500",
+        ),
+        (
+            {"grad_norm": 12.34, "last_evaluation": None},
+            "learning rate 0.00123; gradient norm 12.3; no finite evaluation before",
+        ),
+        ({"learning_rate": None, "last_evaluation": None}, "no finite evaluation before"),
+    ],
+)
+def test_where_training_diverged_is_told_with_all_that_is_known(changes, expected):
+    assert failure_text({**DIVERGED, **changes}) == f"{DIVERGED['reason']} ({expected})"
+
+
+def test_a_failure_of_another_kind_has_its_step_alone():
+    assert failure_text({"reason": "out of memory", "step": 3}) == "out of memory (step 3)"
+    assert failure_text({}) == "no reason was recorded"
+
+
 def row_names(results):
     return [row["technique"] for row in results["techniques"]]
 
@@ -114,7 +168,7 @@ def test_a_failed_stage_fails_what_stands_on_it_with_its_reason(tmp_path, made_u
     assert run_of(results, "full")["reason"] == "loss is not finite (step 12)"
     run = run_of(results, "linear-probe+lora", 1)
     assert (run["status"], run["reason"]) == ("failed", "linear-probe failed: loss is not finite (step 12)")
-    assert run["seconds_total"] == {"as_run": None, "alone": None, "last_stage": None}
+    assert run["seconds_total"] == {"as_run": None, "alone": None, "last_stage": None, "lost": None}
     assert run["metrics"] == {"accuracy": None, "loss": None, "macro_f1": None, "mcc": None, "ece": None}
     row = row_of(results, "linear-probe+lora")
     assert row["runs"] == {"asked": 2, "done": 1, "failed": 1, "missing": 0}
@@ -199,7 +253,7 @@ def test_a_done_run_without_predictions_says_so(tmp_path, made_up):
     run = run_of(valid(build_results(store)), "lora")
     assert (run["status"], run["reason"]) == ("done", "no predictions of test are stored")
     path.write_bytes(b"no parquet")
-    with pytest.raises(StoreError, match=r"predictions\.parquet: cannot be read"):
+    with pytest.raises(StoreError, match=r"predictions\.parquet: not what was written"):
         build_results(store)
 
 

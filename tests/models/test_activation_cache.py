@@ -10,6 +10,7 @@ import torch
 
 import tuneoff.models.activation_cache as module
 from tuneoff.errors import StoreError
+from tuneoff.models import mapped_file
 from tuneoff.models.activation_cache import (
     Cost,
     Features,
@@ -140,6 +141,21 @@ def test_a_damaged_entry_is_computed_again_and_said_to_be_damaged(cache, kind):
     assert len(said) == 1 and str(path) in said[0] and "damaged" in said[0]
 
 
+@pytest.mark.parametrize("metadata", [{}, {"cost": "{"}, {"cost": '{"load": 1.0}'}, {"cost": '{"speed": 1.0}'}])
+def test_an_entry_of_another_version_is_computed_again(cache, metadata):
+    def fill(put):
+        put("train", 0, torch.zeros(5, 4))
+        put("test", 0, torch.zeros(2, 4))
+        return metadata
+
+    path, said = cache / "hidden" / "a.safetensors", []
+    path.parent.mkdir(parents=True)
+    mapped_file.write(path, SHAPES, torch.float32, fill)
+    found = hidden("a", 3.0, say=said.append)
+    assert found.computed_now and float(found.file.tensors["train"][0, 0]) == 3.0
+    assert len(said) == 1 and "another version" in said[0] and not hidden("a").computed_now
+
+
 def test_while_it_is_computed_nobody_sees_it_and_if_that_fails_nothing_is_left(cache):
     def broken(put):
         put("train", 0, torch.zeros(1, 4))
@@ -238,12 +254,18 @@ def test_what_is_being_written_stays_and_what_a_killed_process_left_goes(cache, 
     room_for(2)
     hidden("a")
     gc.collect()
-    for name, age in [("young", 10), ("old", 5000)]:
-        part = cache / "hidden" / f".part-{name}-x.safetensors"
-        part.write_bytes(b"x" * (ONE // 2))
-        os.utime(part, (time.time() - age,) * 2)
-    hidden("b")
-    assert names(cache) == [".part-young-x", "b"]
+    (cache / "hidden" / ".part-killed").mkdir()
+    (cache / "hidden" / ".part-killed" / "killed.safetensors").write_bytes(b"x" * (ONE // 2))
+
+    def outer(put):
+        assert (
+            names(cache) == ["a", "b"] and hidden("c") is not None
+        )  # it makes room for two: what is written here stays
+        assert names(cache) == ["b", "c"]
+        return filled()(put)
+
+    assert cached_hidden("b", SHAPES, torch.float32, outer) is not None
+    assert names(cache) == ["b", "c"]
 
 
 SIZES = {"20 GB": 20 * 10**9, "1.5tb": 15 * 10**11, "500 MiB": 500 << 20, "7": 7, "0": 0, "3 k": 3000, "2 B": 2}

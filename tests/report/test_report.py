@@ -16,6 +16,7 @@ from tuneoff.report import figure, html_table, markdown_table, terminal_table, w
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.tables import results_table
 from tuneoff.report.words import ENGLISH, Words
+from tuneoff.store import Store
 
 SOURCE = Path(write_report.__code__.co_filename).parent
 VOID = {"meta", "img", "br", "link"}
@@ -92,7 +93,10 @@ def test_the_page_needs_nothing_from_outside(five):
     text = five[1].read_text(encoding="utf-8")
     page = Page(text)
     assert not page.all("script") and not page.all("link") and "url(" not in text and "@import" not in text
-    assert page.all("meta")[1]["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    allowed = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    assert page.all("meta")[1] == {"http-equiv": "Content-Security-Policy", "content": allowed}
+    assert page.elements.index(("meta", page.all("meta")[1])) < page.elements.index(("style", {}))  # holds from there
+    assert not page.all("a") and not page.all("form") and not page.all("iframe") and not page.all("base")
     assert len(page.all("img")) == 12
     for image in page.all("img"):
         assert image["alt"].startswith("Chart: ")
@@ -129,6 +133,21 @@ def test_texts_from_data_are_escaped(tmp_path, made_up):
     page = Page(text)
     assert not page.all("script") and "49" not in re.sub(r'src="[^"]*"', "", text)
     assert "".join(page.text).count("<script>alert('x')</script>") >= 5
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    pictures = list((tmp_path / "figures").glob("*.svg"))
+    assert pictures and any("alert('x')" in "".join(ElementTree.parse(one).getroot().itertext()) for one in pictures)
+    for picture in pictures:  # they stand beside the page, too, where nothing keeps a script in them from running
+        for element in ElementTree.parse(picture).iter():
+            assert not element.tag.endswith("script")
+            assert not [name for name in element.attrib if name.startswith("on") or name.endswith("href")]
+
+
+def test_no_text_from_data_stands_in_the_pages_style():
+    """Escaping is for HTML: in a style it would not hold."""
+    template = (SOURCE / "report.html.j2").read_text(encoding="utf-8")
+    (style,) = re.findall(r"<style>(.*?)</style>", template, re.DOTALL)
+    assert "{{" not in style and "{%" not in style
+    assert "style=" not in template and "| safe" not in template and "|safe" not in template
 
 
 def test_a_report_made_again_is_the_same_and_old_figures_go(tmp_path, made_up):
@@ -141,6 +160,14 @@ def test_a_report_made_again_is_the_same_and_old_figures_go(tmp_path, made_up):
     made_up(techniques=("lora",)).write(tmp_path)
     write_report(store)
     assert not list((tmp_path / "figures").glob("full.*")) and (tmp_path / "figures" / "lora.svg").is_file()
+
+
+def test_what_a_killed_report_left_half_written_goes(tmp_path, made_up):
+    made_up(techniques=("lora",)).write(tmp_path)
+    (tmp_path / "figures" / ".part-killed").mkdir(parents=True)
+    (tmp_path / "figures" / ".part-killed" / "lora.svg").write_text("<svg")
+    write_report(Store(tmp_path))
+    assert not list(tmp_path.rglob(".part-*"))
 
 
 def test_a_report_of_nothing_says_so(tmp_path, made_up):

@@ -5,6 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tuneoff.errors import WriteError
+from tuneoff.models.mapped_file import DamagedFile
 from tuneoff.training import checkpoint
 from tuneoff.training.checkpoint import Checkpointer, recorded_execution, restore, save
 from tuneoff.training.loop import train
@@ -59,6 +61,14 @@ def test_everything_comes_back(make_job, path, technique):
         }
 
 
+def test_evaluations_come_back_in_their_order(make_job, path):
+    job, other = (make_job("linear-probe", steps=14) for _ in range(2))
+    state, _ = half_way(job, path, steps=13)
+    assert list(state.logits) == [("test", step) for step in range(0, 13, 2)]
+    found = restore(path, KEY, other, other.technique.optimizer(other.trained, other.optimization))
+    assert list(found.logits) == list(state.logits)
+
+
 def test_from_there_it_goes_on_to_the_same_bits(make_job, path):
     whole = make_job("full", family="distilbert", steps=5)
     expected = TrainingState()
@@ -100,14 +110,35 @@ def test_a_save_that_fails_leaves_the_one_before(make_job, path, monkeypatch):
     state, optimizer = half_way(job, path)
     before = path.read_bytes()
 
-    def torn(tensors, temporary, metadata):
+    def torn(temporary, tensors, metadata):
         save_file(dict(list(tensors.items())[:1]), temporary, metadata=metadata)
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint, "save_file", torn)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(checkpoint, "save_tensors", torn)
+    with pytest.raises(WriteError, match="disk full"):
         save(path, KEY, job, state, optimizer)
     assert path.read_bytes() == before and [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("how", ["length", "header", "first", "last", "torn", "empty"])
+def test_a_damaged_checkpoint_is_never_gone_on_from(make_job, path, how):
+    job = make_job(steps=4)
+    half_way(job, path)
+    content = bytearray(path.read_bytes())
+    data = 8 + int.from_bytes(content[:8], "little")
+    if how in ("torn", "empty"):
+        content = content[: 0 if how == "empty" else -1]
+    else:
+        place = {"length": 0, "header": content.index(b"shape") + 8, "first": data, "last": -1}[how]
+        content[place] ^= 1
+    path.write_bytes(content)
+    other, said = make_job(steps=4), []
+    optimizer = other.technique.optimizer(other.trained, other.optimization)
+    with pytest.raises(DamagedFile):
+        restore(path, KEY, other, optimizer)
+    assert recorded_execution(path, KEY, said.append) is None and not path.exists()
+    assert len(said) == 1 and "is damaged" in said[0] and "begins anew" in said[0]
+    assert restore(path, KEY, other, optimizer) == TrainingState()
 
 
 # When

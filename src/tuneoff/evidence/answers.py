@@ -65,7 +65,7 @@ def _key(run: Row) -> Key:
 
 
 def _right(store: Store, run: Row) -> dict[int, bool]:
-    path = store.folder(StageAddress(*_key(run), run["seed"], run["fold"])) / PREDICTIONS
+    path = store.checked(StageAddress(*_key(run), run["seed"], run["fold"]), PREDICTIONS)
     found = last_evaluation(path, run["split"], run["step"])
     assert found is not None  # the run has metrics, which come from it
     rows = evaluated_rows(path, run["split"], found.step)

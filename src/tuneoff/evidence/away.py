@@ -8,7 +8,7 @@ from tuneoff.evidence.intervals import accuracy_interval
 from tuneoff.evidence.metrics import METRICS, measure
 from tuneoff.evidence.predictions import last_evaluation
 from tuneoff.evidence.summary import spread
-from tuneoff.store import PREDICTIONS, Store
+from tuneoff.store import PREDICTIONS, StageAddress, Store
 from tuneoff.tasks.data_set import ALSO
 
 Row = Mapping[str, Any]
@@ -23,7 +23,8 @@ def also_metrics(store: Store, run: Row, names: Sequence[str]) -> dict[str, dict
     for name in names:
         evaluation = None
         if run["status"] == "done" and run["step"] is not None:
-            path = store.root / run["source"]["folder"] / PREDICTIONS
+            address = StageAddress(run["model"], run["task"], run["technique"], run["seed"], run["fold"])
+            path = store.checked(address, PREDICTIONS)
             evaluation = last_evaluation(path, ALSO + name, run["step"])
         known = evaluation is not None and evaluation.step == run["step"]  # of another step is of another model
         found[name] = measure(evaluation.labels, evaluation.logits) if evaluation and known else dict.fromkeys(METRICS)

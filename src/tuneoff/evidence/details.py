@@ -64,7 +64,7 @@ def _detail_row(
 
 
 def _measured(store: Store, run: Row, watched: str, columns: KeptRows | None) -> _Measured:
-    path, step = store.folder(_address(run)) / PREDICTIONS, run["step"]
+    path, step = store.checked(_address(run), PREDICTIONS), run["step"]
     test = last_evaluation(path, run["split"], step)
     assert test is not None  # the run has metrics, which come from it
     dev = last_evaluation(path, "dev", step) if watched == "dev" else None

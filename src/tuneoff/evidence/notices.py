@@ -21,6 +21,8 @@ NOTICES = {
     "tuning_failed": "{technique} ({model}): no trial ended well, so its own settings were kept.",
     "runs_failed": "{failed} of {asked} runs failed; means are over the runs that are done.",
     "runs_missing": "{missing} of {asked} runs have not been run yet.",
+    "work_lost": "Runs were interrupted: {seconds:.0f} s of their work had to be done again, and are in none of the "
+    "times.",
     "also_missing": "{missing} of {done} runs were not evaluated on {further}; run the study again.",
     "settings_differ": "{technique} ({model}): its seeds ran with different settings or budgets; run the study again.",
     "doctor_warning": "Before the first step, {check} warned of {about}: {sentence}",
@@ -61,7 +63,9 @@ def _about_curves(study: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _about_runs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     counts = {status: sum(run["status"] == status for run in runs) for status in ("failed", "missing")}
-    return [_notice(f"runs_{status}", **{status: count}, asked=len(runs)) for status, count in counts.items() if count]
+    found = [_notice(f"runs_{status}", **{status: count}, asked=len(runs)) for status, count in counts.items() if count]
+    lost = sum((run.get("seconds_total") or {}).get("lost") or 0.0 for run in runs)
+    return [*found, *([_notice("work_lost", seconds=lost)] if lost >= 1 else [])]
 
 
 def _about_also(study: dict[str, Any], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ def _run_row(store: Store, run: Run, records: Records, charged: Mapping[StageAdd
             "as_run": _total([record.seconds if record else None for record in own]),
             "alone": _total([record.seconds_alone if record else None for record in chain]),
             "last_stage": _total([last.seconds_alone if last else None]),
+            "lost": _sum(record.seconds_lost if record else None for record in own),
         },
         "tokens": {name: _sum(record.tokens.get(name) if record else None for record in chain) for name in TOKENS},
         "peak_memory": _peak(chain),
@@ -70,16 +71,32 @@ def _status(run: Run, chain: Sequence[StageRecord | None]) -> tuple[str, str | N
         return "done", None
     for stage, record in zip(run.stages, chain, strict=True):
         if record is not None and record.status == "failed":
-            failure = record.failure or {}
-            reason = str(failure.get("reason") or "no reason was recorded")
-            if failure.get("step") is not None:
-                reason += f" (step {failure['step']})"
+            reason = failure_text(record.failure or {})
             return "failed", reason if stage == run.address else f"{stage.chain} failed: {reason}"
     return "missing", None
 
 
+def failure_text(failure: Mapping[str, Any]) -> str:
+    """Return why a stage failed, with what is known of the place: step, rate, gradient norm, last finite evaluation."""
+    reason = str(failure.get("reason") or "no reason was recorded")
+    known = []
+    step = failure.get("step")
+    if step is not None and not reason.endswith(f"step {step}"):
+        known.append(f"step {step}")
+    if failure.get("learning_rate") is not None:
+        norm = failure.get("grad_norm")
+        known.append(f"learning rate {failure['learning_rate']:.3g}")
+        known.append("gradient norm not finite" if norm is None else f"gradient norm {norm:.3g}")
+    if last := failure.get("last_evaluation"):
+        numbers = f"accuracy {last['accuracy']:.3f}, loss {last['loss']:.3f}"
+        known.append(f"last finite evaluation at step {last['stage_step']} on {last['split']}: {numbers}")
+    elif "last_evaluation" in failure:
+        known.append("no finite evaluation before")
+    return f"{reason} ({'; '.join(known)})" if known else reason
+
+
 def _measured(store: Store, record: StageRecord) -> dict[str, Any]:
-    path = store.folder(record.address) / PREDICTIONS
+    path = store.checked(record.address, PREDICTIONS)
     evaluation = last_evaluation(path, REPORTED_SPLIT, record.reported_step)
     if evaluation is None:
         return {"reason": f"no predictions of {REPORTED_SPLIT} are stored"}

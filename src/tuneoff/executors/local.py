@@ -7,7 +7,7 @@ from typing import Any
 
 from tuneoff.evidence.representation import hand_on
 from tuneoff.plan import Plan, PlannedStage
-from tuneoff.store import StageAddress, StageRecord, Store
+from tuneoff.store import WEIGHTS, StageAddress, StageRecord, Store
 from tuneoff.training.build import Ancestor
 from tuneoff.training.further import evaluate_further
 from tuneoff.training.stage import Watch, run_stage
@@ -37,6 +37,7 @@ def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observ
     stages = {stage.address: stage for stage in plan.stages}
     for stage in plan.stages:
         if not stage.reason.runs:
+            store.drop_unfinished(stage.address)
             continue
         ancestors = _ancestors(stage, stages, store)
         if ancestors is None:
@@ -64,7 +65,7 @@ def _ancestors(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage],
         record, weights = store.record(address), store.weights(address)
         if record is None or record.status == "failed" or weights is None:
             return None
-        found.insert(0, Ancestor(parent.spec, record.key, weights))
+        found.insert(0, Ancestor(parent.spec, record.key, store.checked(address, WEIGHTS)))
         address = parent.parent
     return found
 
@@ -84,9 +85,10 @@ def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage
 
         parent = stage.parent.chain if stage.parent else None
         copy = replace(record, address=stage.address, parent=parent, seconds=dict.fromkeys(record.seconds, 0.0))
+        copy = replace(copy, attempts=1, seconds_lost=0.0)
         if not stage.address.is_trial:
             hand_on(store, address, record.key, stage.address, record.key)
-        kept = None if weights is None or stage.address.is_trial else load_file(weights)
+        kept = None if weights is None or stage.address.is_trial else load_file(store.checked(address, WEIGHTS))
         return store.finish(copy, store.history(address), store.predictions(address), kept)
     return None
 

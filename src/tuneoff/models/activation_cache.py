@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from tuneoff.errors import StoreError
-from tuneoff.files import TEMPORARY, write_atomically
+from tuneoff.errors import StoreError, WriteError
+from tuneoff.files import TEMPORARY, remove_leftovers, write_atomically
 from tuneoff.models import mapped_file
 from tuneoff.models.mapped_file import DamagedFile, MappedFile, Put, Shape
 from tuneoff.report.formats import size as shown
@@ -30,7 +29,6 @@ Say = Callable[[str], None]
 
 MOST = 20 * 10**9  # bytes
 SHARE_OF_FREE = 0.1
-ABANDONED = 3600.0  # seconds since a temporary file grew, after which nobody is writing it any more
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _in_use: WeakValueDictionary[Path, MappedFile] = WeakValueDictionary()
 
@@ -107,9 +105,9 @@ def cached_features(key: str, compute: Callable[[], Features], say: Say = lambda
     try:
         if _make_room(mapped_file.file_size(shapes, dtype)):
             _write("features", key, shapes, dtype, fill)
-    except OSError as error:
+    except (OSError, WriteError) as error:
         raise StoreError(
-            f"{cache_folder()}: the cache cannot be written ({error.strerror}); set TUNEOFF_CACHE to a folder that can"
+            f"{cache_folder()}: the cache cannot be written ({_why(error)}); set TUNEOFF_CACHE to a folder that can"
         ) from error
     return features
 
@@ -136,11 +134,21 @@ def cached_hidden(
             )
             return None
         _write("hidden", key, shapes, dtype, lambda put: _metadata(compute(put)))
-    except OSError as error:
-        say(f"{cache_folder()} cannot be written ({error.strerror}): hidden states are computed each time")
+    except (OSError, WriteError) as error:
+        say(f"{cache_folder()} cannot be written ({_why(error)}): hidden states are computed each time")
         return None
     file = _find("hidden", key, say)
     return HiddenStates(file, _cost(file), computed_now=True) if file else None
+
+
+def _why(error: OSError | WriteError) -> str:
+    return error.why if isinstance(error, WriteError) else error.strerror or str(error)
+
+
+def tidy_cache() -> None:
+    """Remove what killed processes left half written in the cache."""
+    for kind in KINDS:
+        remove_leftovers(cache_folder() / kind)
 
 
 def _path(kind: Kind, key: str) -> Path:
@@ -152,6 +160,7 @@ def _find(kind: Kind, key: str, say: Say) -> MappedFile | None:
     path = _path(kind, key)
     try:
         file = mapped_file.read(path)
+        _cost(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except DamagedFile as error:
@@ -180,13 +189,11 @@ def _make_room(size: int) -> bool:
 
     What this process has open stays, as does what somebody is writing. What a killed process left half written goes.
     """
+    tidy_cache()
     limit = cache_limit()
     stays, may_go = size, []
-    for used, bytes_, path in sorted(_files()):
-        written = path.name.startswith(TEMPORARY)
-        if written and time.time() - used > ABANDONED:
-            path.unlink(missing_ok=True)
-        elif written or path in _in_use:
+    for _, bytes_, path in sorted(_files()):
+        if path.parent.name.startswith(TEMPORARY) or path in _in_use:
             stays += bytes_
         else:
             may_go.append((bytes_, path))
@@ -204,7 +211,7 @@ def _files() -> list[tuple[float, int, Path]]:
     """Return when each file of the cache was last used, its bytes and its path; temporary files are among them."""
     found = []
     for kind in KINDS:
-        for path in (cache_folder() / kind).glob("*.safetensors"):
+        for path in (cache_folder() / kind).rglob("*.safetensors"):
             with contextlib.suppress(FileNotFoundError):  # another process was quicker to delete it
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))
@@ -216,4 +223,8 @@ def _metadata(cost: Cost) -> dict[str, str]:
 
 
 def _cost(file: MappedFile) -> Cost:
-    return Cost(**json.loads(file.metadata["cost"]))
+    """Return what an entry cost; raises DamagedFile where it does not say so as this version does."""
+    try:
+        return Cost(**json.loads(file.metadata["cost"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile("or written by another version") from error

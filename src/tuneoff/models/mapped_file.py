@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ _CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _LENGTH = 8  # bytes of the number that a safetensors file begins with: how long its header is
 _SPARE = 1024  # bytes of the header that are kept for metadata known only at the end
 _CHUNK = 1 << 20
+UNSEALED = {"sha256": _NO_CHECKSUM.decode()}
 
 
 class DamagedFile(Exception):
@@ -90,15 +92,10 @@ def write(
 def read(path: Path) -> MappedFile:
     """Map a file that `write` wrote, after reading it once to compare its checksum; raises DamagedFile."""
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH), "little")
-        header = file.read(length) if length < path.stat().st_size else b""
-        found = _CHECKSUM.search(header)
-        if found is None:
-            raise DamagedFile("its header is no header")
-        if _digest(file, header.replace(found[1], _NO_CHECKSUM, 1)) != found[1]:
-            raise DamagedFile("its checksum differs")
+        header = _checked_header(file)
         # Not a private map: the system would set aside as much memory as the file has bytes.
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    length = len(header)
     entries = json.loads(header)
     metadata = entries.pop("__metadata__")
     tensors = {}
@@ -111,9 +108,42 @@ def read(path: Path) -> MappedFile:
     return MappedFile(pages, tensors, metadata)
 
 
+def seal(path: Path) -> None:
+    """Put its checksum into a safetensors file, in place; its metadata hold `UNSEALED` for it."""
+    with path.open("rb+") as file:
+        header = _read_header(file)
+        checksum = _digest(file, header)
+        file.seek(_LENGTH + header.index(_NO_CHECKSUM))
+        file.write(checksum)
+
+
+def check(path: Path) -> None:
+    """Raise DamagedFile if a safetensors file is not what was sealed."""
+    with path.open("rb") as file:
+        _checked_header(file)
+
+
+def _checked_header(file: BinaryIO) -> bytes:
+    header = _read_header(file)
+    found = _CHECKSUM.search(header)
+    if found is None:
+        raise DamagedFile("its header is no header")
+    if _digest(file, header[: found.start(1)] + _NO_CHECKSUM + header[found.end(1) :]) != found[1]:
+        raise DamagedFile("its checksum differs")
+    return header
+
+
+def _read_header(file: BinaryIO) -> bytes:
+    """Return the header as it stands in a file, empty where the file is too short to have one."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    length = int.from_bytes(file.read(_LENGTH), "little")
+    return file.read(length) if length < size else b""
+
+
 def _header(shapes: Mapping[str, Shape], dtype: torch.dtype, metadata: Mapping[str, str]) -> bytes:
     """Return the header in JSON, as safetensors wants it, with zeros where the checksum goes."""
-    entries: dict[str, object] = {"__metadata__": {"sha256": _NO_CHECKSUM.decode(), **metadata}}
+    entries: dict[str, object] = {"__metadata__": {**UNSEALED, **metadata}}
     end = 0
     for name, shape in shapes.items():
         start, end = end, end + prod(shape) * dtype.itemsize

@@ -22,11 +22,12 @@ def write_report(store: Store) -> Path:
     read.
     """
     from tuneoff.evidence.results import build_results, save_results
-    from tuneoff.files import write_text
+    from tuneoff.files import remove_leftovers, write_text
     from tuneoff.report.charts import figures
     from tuneoff.report.curves import load_curves
     from tuneoff.report.html import render
 
+    remove_leftovers(store.root)
     results = build_results(store)
     save_results(store, results)
     drawn = list(figures(results, load_curves(results, store)))

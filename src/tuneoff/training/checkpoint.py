@@ -1,30 +1,34 @@
 """A stage's state on disk, so that a stopped command goes on where it was."""
 
+import contextlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 
-from tuneoff.files import write_atomically
+from tuneoff.files import save_tensors, write_atomically
+from tuneoff.models import mapped_file
+from tuneoff.models.mapped_file import UNSEALED, DamagedFile
 from tuneoff.training.job import Execution, Job
 from tuneoff.training.state import Best, TrainingState
 
-FORMAT = 3
+FORMAT = 4
+INTERVAL = 60.0  # seconds between checkpoints
 SHARE_OF_TIME = 0.02  # saving may cost this share of the time that it protects
 
 
 class Checkpointer:
     """Saves a stage's state to one file: every `interval` seconds (more if saving is slow), and when told to stop."""
 
-    def __init__(self, path: Path, key: str, interval: float = 60.0) -> None:
+    def __init__(self, path: Path, key: str, interval: float | None = None) -> None:
         self.path = path
         self.key = key
-        self.interval = interval
+        self.interval = INTERVAL if interval is None else interval
         self._last = time.monotonic()
 
     def save_when_due(self, job: Job, state: TrainingState, optimizer: torch.optim.Optimizer, now: bool) -> None:
@@ -58,16 +62,25 @@ def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.
         "tokens": state.tokens,
         "groups": slots["param_groups"],
         "test_opened": state.test_opened,
+        "evaluations": list(state.logits),
     }
     if state.best:
         facts["best"] = {"step": state.best.step, "accuracy": state.best.accuracy, "loss": state.best.loss}
-    header = {"state": json.dumps(facts, allow_nan=False)}
+    header = {"state": json.dumps(facts, allow_nan=False), **UNSEALED}
     contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=header))
+
+    def write(temporary: Path) -> None:
+        save_tensors(temporary, contiguous, header)
+        mapped_file.seal(temporary)
+
+    write_atomically(path, write)
 
 
 def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) -> TrainingState:
-    """Put weights and optimizer back and return the state; a fresh state where there is no checkpoint of this key."""
+    """Put weights and optimizer back and return the state; a fresh state where there is no checkpoint of this key.
+
+    Raises DamagedFile for a torn or altered one, which `recorded_execution` would have deleted.
+    """
     facts = _facts(path)
     if facts is None or facts["format"] != FORMAT or facts["key"] != key:
         return TrainingState()
@@ -91,20 +104,33 @@ def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) ->
             else:
                 split, step = rest.rsplit("/", 1)
                 state.logits[split, int(step)] = value.numpy()
+    # The file has its tensors in the order of their names: step 12 before step 6.
+    state.logits = {(split, step): state.logits[split, step] for split, step in facts["evaluations"]}
     optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
     return state
 
 
-def recorded_execution(path: Path, key: str) -> Execution | None:
-    """Return how an interrupted stage was computed; None where there is no checkpoint of this key."""
-    facts = _facts(path)
+def recorded_execution(path: Path, key: str, say: Callable[[str], None] = lambda _: None) -> Execution | None:
+    """Return how an interrupted stage was computed; None where there is no checkpoint of this key.
+
+    A checkpoint that is torn or altered is deleted, after saying so: the stage begins anew.
+    """
+    try:
+        facts = _facts(path)
+    except DamagedFile as error:
+        say(f"{path} is damaged, {error}: the stage begins anew")
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
     if facts is None or facts["format"] != FORMAT or facts["key"] != key:
         return None
     return Execution(**facts["execution"])
 
 
 def _facts(path: Path) -> dict[str, Any] | None:
+    """Return what a checkpoint says beside its tensors, None where there is none; raises DamagedFile."""
     if not path.is_file():
         return None
+    mapped_file.check(path)
     with safe_open(path, framework="pt") as file:
         return dict(json.loads(file.metadata()["state"]))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from tuneoff.evidence.representation import hand_on
 from tuneoff.planned import PlannedStage, training_parts
-from tuneoff.store import StageRecord, Store
+from tuneoff.store import WEIGHTS, StageRecord, Store
 from tuneoff.tasks.data_set import ALSO
 from tuneoff.training.budget import execution_now
 from tuneoff.training.build import Ancestor
@@ -41,7 +41,7 @@ def evaluate_further(
         seconds={name: record.seconds[name] for name in ("training", "evaluation")},
         tokens=dict(record.tokens),
     )
-    values = load_file(weights)  # finish() replaces the file that they lie in
+    values = load_file(store.checked(stage.address, WEIGHTS))  # finish() replaces the file that they lie in
     spent = dict(record.seconds)
     if missing := [ALSO + name for name in now if ALSO + name not in kept]:
         try:

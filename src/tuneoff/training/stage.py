@@ -16,9 +16,10 @@ from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable, input_embedding
 from tuneoff.models.dropout import lighten_dropout
 from tuneoff.plan import PlannedStage, StageBudget
-from tuneoff.store import CHECKPOINT, PHASES, StageRecord, Store
+from tuneoff.store import ATTEMPTS, CHECKPOINT, PHASES, StageRecord, Store
 from tuneoff.tasks.data_set import ALSO
 from tuneoff.techniques.base import Technique
+from tuneoff.training.attempts import Attempts
 from tuneoff.training.budget import execution_now
 from tuneoff.training.build import (
     Ancestor,
@@ -69,16 +70,18 @@ def run_stage(
     weights: dict[str, torch.Tensor] | None = None
     assert stage.key is not None
     checkpoint = store.folder(stage.address) / CHECKPOINT
-    recorded = recorded_execution(checkpoint, stage.key)
+    recorded = recorded_execution(checkpoint, stage.key, place.note)
     torch.set_num_threads((recorded or place.execution).threads)
     prepare_untouched(stage, place, ancestors)
     moved: dict[str, Any] | None = None
-    with limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
+    attempts = Attempts(store.folder(stage.address) / ATTEMPTS, stage.key)
+    with attempts, limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
         execution = recorded or execution_now(stage, place)
-        ready = prepared(stage, place, ancestors, execution)
+        ready = _with_earlier(prepared(stage, place, ancestors, execution), attempts)
         job = job_of(stage, place, ready, watch)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         state = restore(checkpoint, stage.key, job, optimizer)
+        lost = attempts.seconds_lost(state.elapsed + ready.seconds_before)
         keeper = Checkpointer(checkpoint, stage.key)
         job.save = lambda state, optimizer, now: keeper.save_when_due(job, state, optimizer, now)
         try:
@@ -95,6 +98,7 @@ def run_stage(
             failure = failure_of(error, state.step)
     record = _record(stage, place, ready, state, started)
     record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
+    record = replace(record, attempts=attempts.count, seconds_lost=lost)
     if moved is not None:
         keep_representation(store, stage.address, {**moved, "key": stage.key})
     return store.finish(record, state.history, prediction_frame(place, state), weights)
@@ -102,7 +106,10 @@ def run_stage(
 
 @dataclass(frozen=True)
 class Ready:
-    """A stage's classifier and inputs, and what making them cost: spent here, and if nothing were shared."""
+    """A stage's classifier and inputs, and what making them cost: spent here, and if nothing were shared.
+
+    `seconds_before` of `seconds` were spent by an earlier attempt.
+    """
 
     technique: Technique
     classifier: TextClassifier
@@ -114,6 +121,7 @@ class Ready:
     feature_tokens: int
     seconds: Mapping[str, float]
     seconds_alone: Mapping[str, float]
+    seconds_before: float = 0.0
 
     def finish(self, stage: PlannedStage, steps_taken: int) -> None:
         """Make the embedding table whole again, if it was cut down, as it is after so many steps."""
@@ -122,6 +130,18 @@ class Ready:
         assert stage.budget is not None
         steps, how = stage.budget.steps, stage.optimization
         self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps_taken))
+
+
+def _with_earlier(ready: Ready, attempts: Attempts) -> Ready:
+    """Charge a stage with the vectors that an earlier attempt computed for it, where this one found them in the cache.
+
+    What is computed now is noted for the attempt after this one.
+    """
+    now = ready.seconds.get("features", 0.0)
+    if now:
+        attempts.paid({"features": now})
+    before = 0.0 if now else attempts.kept_before().get("features", 0.0)
+    return replace(ready, seconds={**ready.seconds, "features": now + before}, seconds_before=before)
 
 
 def prepared(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], execution: Execution) -> Ready:
