@@ -11,7 +11,7 @@ from typing import Any
 from tuneoff.changes import OPTIONS, Changes, unfold
 from tuneoff.complaints import Complaints
 from tuneoff.errors import StudyError
-from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, Tune, slug
+from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, slug
 from tuneoff.technique_entries import TechniqueReader
 from tuneoff.words import described, listed, near
 from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, to_yaml
@@ -181,12 +181,7 @@ class _Reader:
         return [model for model in found if model]
 
     def _protocol(self) -> Protocol | None:
-        given = self.given.get("protocol", {})
-        if isinstance(given, dict) and isinstance(given.get("tune"), dict):
-            tune = self.complaints.section(Tune, given["tune"], ("protocol", "tune"), " of tune")
-            if tune is None:  # what is wrong inside it is told; the rest is checked without it
-                given = {key: value for key, value in given.items() if key != "tune"}
-        return self.complaints.section(Protocol, given, ("protocol",), " of protocol")
+        return self.complaints.section(Protocol, self.given.get("protocol", {}), ("protocol",), " of protocol")
 
     def _task(self) -> TaskSpec | None:
         from tuneoff.tasks import builtin_names, check_task
@@ -220,6 +215,14 @@ def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object])
     except StudyError as error:
         for problem in error.problems:
             key = re.match(rf"{path[0]}(?:\.(\w+))?: ", problem)
-            inner = (*path, key[1]) if key and key[1] else path
+            inner = (*path, key[1]) if key and key[1] else _of_technique(complaints, problem) or path
             text = problem[key.end() :] if key else problem
             complaints.add(inner, f"{text.rstrip('.')}.")
+
+
+def _of_technique(complaints: Complaints, problem: str) -> KeyPath | None:
+    """Return the path of the entry that a line such as "technique 'a': ..." is about."""
+    named = re.match(r"technique '([^']+)'", problem)
+    entries = complaints.source.value["techniques"]
+    places = {entry.get("name", entry.get("use")): n for n, entry in enumerate(entries) if isinstance(entry, dict)}
+    return ("techniques", places[named[1]]) if named and named[1] in places else None

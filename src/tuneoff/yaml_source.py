@@ -26,6 +26,7 @@ _HINTS = {
     "cannot start any token": "YAML is indented with spaces; a text that starts with a special character needs quotes",
     "mapping values are not allowed here": "a text with ': ' in it needs quotes; or the indentation is off",
     "could not find expected ':'": "a key is followed by a colon and a space; or the indentation is off",
+    "expected a single document": "a study file holds one study: remove what follows the line '---'",
     "but found '<scalar>'": "a text with quotes inside needs quotes around all of it; or a comma is missing",
 }
 
@@ -239,6 +240,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError | yaml.reader.ReaderError, text:
         return f"{name}:{line}:{column}: the control character {text[error.position]!r}. Remove it."
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "not YAML"
+    if error.context and problem.startswith("but "):
+        problem = f"{error.context}, {problem}"
     hint = next((f" ({hint})" for key, hint in _HINTS.items() if key in problem), "")
     place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
     return f"{place}: {problem}{hint}."

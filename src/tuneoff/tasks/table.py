@@ -41,7 +41,7 @@ class Table:
             return
         message = f"{self.origin}: there is no column '{column}' ({key}).{near(column, self.columns)}"
         message += f" Columns there: {listed(self.columns)}."
-        if len(self.columns) == 1 and any(mark in self.columns[0] for mark in ";|\t"):
+        if len(self.columns) == 1 and any(mark in self.columns[0] for mark in ";|\t,"):
             message += " The fields seem to be separated otherwise: .csv is read with commas, .tsv with tabs."
         raise DataError(message)
 
@@ -100,13 +100,6 @@ class Table:
     def _clean(self, index: int, column: str, value: str) -> str:
         if not value.strip():
             raise DataError(f"{self.where(index, column)}: the value is empty. Fill it in or remove the row.")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"{self.where(index, column)}: half of a surrogate pair at character {error.start}, which is no text. "
-                "Remove it."
-            ) from error
         return value
 
 
