@@ -60,6 +60,7 @@ def told(capfd, tmp_path, monkeypatch):
 
 
 def holds(message, case):
+    print(case["name"], "=>", message)
     for fragment in case["says"]:
         assert fragment in message
 
@@ -83,6 +84,8 @@ def write(folder, files, encoding):
             path.symlink_to(content["link"])
         elif isinstance(content, dict):
             arguments = {key: value for key, value in content.items() if key != "made"}
+            if "of" in arguments:
+                arguments["of"] = folder / arguments["of"]
             path.write_bytes(getattr(making, content["made"])(**arguments))
         else:
             path.write_bytes(content.encode(encoding))
