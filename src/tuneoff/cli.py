@@ -226,6 +226,11 @@ def _plain_errors() -> Iterator[None]:
         yield
     except TuneoffError as error:
         _leave(f"error: {error}", BAD_INPUT)
+    except OSError as error:
+        if error.filename is None:  # no file of the user's: a mistake of ours
+            raise
+        what = f"{error.filename}: {error.strerror}"
+        _leave(f"error: {what}. Make room or change the file's rights, or give another place.", BAD_INPUT)
     except KeyboardInterrupt:
         _leave("interrupted; run the same command again to go on", INTERRUPTED)
 

@@ -57,7 +57,11 @@ def write_starter(file: Path, *, model: str | None = None, train: str | None = N
         raise StudyError(f"{file} is already there. Name another file, or remove it.")
     if file.suffix not in (".yaml", ".yml"):
         raise StudyError(f"{file}: a study file ends in .yaml. Name it {file.with_suffix('.yaml')}.")
-    write_text(file, starter_study(file, model=model, train=train, test=test))
+    study = starter_study(file, model=model, train=train, test=test)
+    try:
+        write_text(file, study)
+    except OSError as error:
+        raise StudyError(f"{file}: cannot be written ({error.strerror}). Name another file.") from error
 
 
 def guess_columns(columns: Iterable[str], rows: list[Mapping[str, object]]) -> Columns:
@@ -94,9 +98,9 @@ def _longest(columns: list[str], rows: list[Mapping[str, object]]) -> list[str]:
 
 
 def _own_task(file: Path, train: str, test: str | None) -> str:
-    from tuneoff.tasks.files import read_table
+    from tuneoff.tasks.files import find_file, read_table
 
-    table = read_table(Path(train), train)
+    table = read_table(find_file(train, Path(), "--train"), train)
     columns = guess_columns(table.columns, list(table.rows[:2000]))
     lines = [f"  train: {_from_study(train, file)}"]
     found = test or _sibling(Path(train), columns.label)

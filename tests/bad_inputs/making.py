@@ -85,3 +85,15 @@ def fewer_rows(of, rows):
     found = load_file(of)
     name = next(name for name in found if name.endswith("word_embeddings.weight"))
     return save(found | {name: found[name][:rows].copy()})
+
+
+def megabyte():
+    return b"It was a dark and stormy night. " * 40_000
+
+
+def long_count():
+    return b"technique,accuracy,n\na,0.5," + b"9" * 5000 + b"\nb,0.5,10\n"
+
+
+def long_seed():
+    return b"seed,label,prediction\n" + b"1" * 5000 + b",x,x\n"

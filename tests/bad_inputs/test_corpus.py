@@ -42,25 +42,36 @@ def params(kind):
 
 
 @pytest.fixture
-def told(capfd, tmp_path, monkeypatch):
-    """Return a function that runs a command in an empty folder and returns its one message."""
+def run(capfd, tmp_path, monkeypatch):
+    """Return a function that runs a command in an empty folder and returns its exit status, output and errors."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments):
         with pytest.raises(SystemExit) as left:
             main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert left.value.code == 2, f"status {left.value.code}: {out}{err}"
-        assert out == "" and "Traceback" not in err
-        assert err.count("error: ") == 1, err
-        return err[err.index("error: ") + len("error: ") :]
+        return left.value.code, *capfd.readouterr()
 
     return run
 
 
+@pytest.fixture
+def told(run):
+    """Return a function that runs a command and returns its one message."""
+
+    def told(*arguments):
+        status, out, err = run(*arguments)
+        assert status == 2, f"status {status}: {out}{err}"
+        assert out == "" and "Traceback" not in err
+        assert err.count("error: ") == 1, err
+        return err[err.index("error: ") + len("error: ") :]
+
+    return told
+
+
 def holds(message, case):
-    print(case["name"], "=>", message)
+
     for fragment in case["says"]:
         assert fragment in message
 
@@ -133,3 +144,37 @@ def test_a_model_that_cannot_be_used_is_told_with_its_folder_and_file(case, told
     }
     (tmp_path / "study.yaml").write_text(json.dumps(study), encoding="utf-8")
     holds(told("run", "study.yaml", "--out", "out"), case)
+
+
+@pytest.mark.parametrize("case", params("commands"))
+def test_a_command_line_that_cannot_be_followed_is_answered_in_words(case, run, tmp_path, made_up, model_folder):
+    if case.get("run"):
+        made_up(techniques=("linear-probe", "lora"), seeds=1).write(tmp_path / "run")
+    for pattern in case.get("remove", ()):
+        found = list((tmp_path / "run").glob(pattern))
+        assert found
+        for path in found:
+            path.unlink()
+    for pattern, content in case.get("overwrite", {}).items():
+        found = list((tmp_path / "run").glob(pattern))
+        assert found
+        for path in found:
+            path.write_text(content, encoding="utf-8")
+    if case.get("tiny"):
+        write(tmp_path, {"train.csv": GOOD_TRAIN, "test.csv": GOOD_TEST}, "utf-8")
+        task = {"train": "train.csv", "test": "test.csv", "text": ["text"], "label": "label"}
+        study = {"model": str(model_folder("bert")), "task": task, "techniques": ["full"]}
+        (tmp_path / "tiny.yaml").write_text(json.dumps(study), encoding="utf-8")
+    write(tmp_path, case.get("files", {}), "utf-8")
+    status, out, err = run(*case["arguments"])
+    assert status == 2 and out == "" and "Traceback" not in err, (status, out, err)
+    if not case.get("usage"):
+        assert err.count("error: ") == 1
+    holds(" ".join(err.replace("│", " ").split()), case)
+
+
+def test_there_are_many_cases_and_no_two_are_the_same():
+    found = [(kind, case) for kind in KINDS for case in cases(kind)]
+    inputs = [json.dumps([kind, {**case, "name": "", "says": []}], sort_keys=True, default=str) for kind, case in found]
+    names = [(kind, case["name"]) for kind, case in found]
+    assert len(set(inputs)) == len(set(names)) == len(found) >= 300

@@ -53,9 +53,7 @@ def own_config(resolved: ResolvedModel, classes: Sequence[str]) -> Any:
 def from_config(auto: Any, config: Any, resolved: ResolvedModel, **extra: Any) -> Any:
     """Return a model made from its config alone, in float32; ModelError where transformers cannot make one of it."""
     try:
-        return auto.from_config(
-            config, dtype=torch.float32, trust_remote_code=resolved.trust_remote_code, **extra
-        )
+        return auto.from_config(config, dtype=torch.float32, trust_remote_code=resolved.trust_remote_code, **extra)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(
             f"model '{resolved.source}': transformers can make no model of its config.json "

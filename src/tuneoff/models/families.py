@@ -72,7 +72,9 @@ def default_pooling(decoder: bool, folder: Path | None, source: str) -> Pooling:
     mode = settings.get("pooling_mode")
     prefix = "pooling_mode_"
     asked = (
-        [str(mode)] if mode else [key.removeprefix(prefix) for key, on in settings.items() if prefix in key and on is True]
+        [str(mode)]
+        if mode
+        else [key.removeprefix(prefix) for key, on in settings.items() if prefix in key and on is True]
     )
     found = [_SENTENCE_POOLINGS[name] for name in asked if name in _SENTENCE_POOLINGS]
     if len(asked) != 1 or not found:
