@@ -10,6 +10,7 @@ import typer
 
 from tuneoff.errors import TuneoffError
 from tuneoff.heap import restart_with_calm_heap
+from tuneoff.words import visible
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
 
@@ -236,7 +237,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _leave(message: str, status: int) -> NoReturn:
-    typer.echo(message, err=True)
+    typer.echo(visible(message, lines=True), err=True)
     raise typer.Exit(status)
 
 

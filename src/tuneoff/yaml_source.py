@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from tuneoff.section import Section
+from tuneoff.words import visible
 
 KeyPath = tuple[str | int, ...]
 Complain = Callable[[KeyPath, str], None]
@@ -55,7 +56,7 @@ class Source:
 
 def shown(path: KeyPath) -> str:
     """Return a path as it is shown in messages: techniques[3].rank."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{visible(part)}" for part in path)
     return text.removeprefix(".")
 
 
@@ -116,6 +117,8 @@ def plain(value: Any, complain: Complain, path: KeyPath = ()) -> Any:
             for key in value:
                 if not isinstance(key, str):
                     complain((*path, str(key)), f"keys are texts, not {key!r}.")
+                elif visible(key) != key:
+                    complain((*path, key), "a key with a character that does not show. Remove it.")
             return {str(key): plain(item, complain, (*path, str(key))) for key, item in value.items()}
         case Sequence() if not isinstance(value, bytes | bytearray):
             return [plain(item, complain, (*path, n)) for n, item in enumerate(value)]
@@ -198,7 +201,7 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(f"{self._at(key_node)}: keys are single words, not lists or mappings.")
                 continue
-            key = key_node.value
+            key = _joined(key_node.value)
             inner = (*path, key)
             if key in result:
                 first = self.source.places[inner].rpartition(":")[2]
@@ -222,7 +225,7 @@ class _Builder:
             case "float" if isinstance(text, str) and re.fullmatch(_PLAIN_SCALARS["float"][0], text):
                 return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
             case "str":
-                return text
+                return _joined(text)
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
         self.problems.append(
             f"{self._at(node)}: {shown(path) or 'the study'}: YAML tags such as {tag} are not used here."
@@ -231,6 +234,14 @@ class _Builder:
 
     def _at(self, node: yaml.Node) -> str:
         return f"{self.source.name}:{node.start_mark.line + 1}"
+
+
+def _joined(text: str) -> str:
+    """Return a text with the two halves of a character that was written as JSON does ("\\ud83d\\ude00") joined."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return text  # a half alone, which is complained about
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError | yaml.reader.ReaderError, text: str, name: str) -> str:
