@@ -10,8 +10,9 @@ import typer
 
 from tuneoff.errors import TuneoffError
 from tuneoff.heap import restart_with_calm_heap
-from tuneoff.words import visible
+from tuneoff.words import shortened, visible
 
+LONGEST_LINE = 2000  # characters of a message: what is longer quotes the input
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(
@@ -168,7 +169,7 @@ def init(
         from tuneoff.starter import write_starter
 
         write_starter(file, model=model, train=train, test=test)
-    typer.echo(f"{file} written; look at it, then: tuneoff plan {file}")
+    typer.echo(visible(f"{file} written; look at it, then: tuneoff plan {file}"))
 
 
 @app.command()
@@ -237,7 +238,8 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _leave(message: str, status: int) -> NoReturn:
-    typer.echo(visible(message, lines=True), err=True)
+    lines = (shortened(line, LONGEST_LINE) for line in message.split("\n"))
+    typer.echo("\n".join(map(visible, lines)), err=True)
     raise typer.Exit(status)
 
 

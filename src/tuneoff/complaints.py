@@ -217,4 +217,6 @@ def _bounds(limits: Sequence[Any]) -> str:
                 words.append(f"below {limit.lt}")
             case annotated_types.MinLen():
                 words.append("that is not empty")
+            case annotated_types.MaxLen():
+                words.append(f"of at most {limit.max_length} characters")
     return "".join(f" {word}" if not n else f" and {word}" for n, word in enumerate(words))

@@ -231,6 +231,8 @@ def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object])
 def _of_technique(complaints: Complaints, problem: str) -> KeyPath | None:
     """Return the path of the entry that a line such as "technique 'a': ..." is about."""
     named = re.match(r"technique '([^']+)'", problem)
+    if named is None:
+        return None
     entries = complaints.source.value["techniques"]
-    places = {entry.get("name", entry.get("use")): n for n, entry in enumerate(entries) if isinstance(entry, dict)}
-    return ("techniques", places[named[1]]) if named and named[1] in places else None
+    names = [entry.get("name", entry.get("use")) for entry in entries]
+    return ("techniques", names.index(named[1])) if named[1] in names else None

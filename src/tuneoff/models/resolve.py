@@ -11,8 +11,8 @@ import yaml
 from tuneoff.errors import ModelError
 from tuneoff.models import families, weights
 from tuneoff.models.locate import Location, locate
-from tuneoff.study import NAME, ModelSpec, Pooling
-from tuneoff.words import shortened
+from tuneoff.study import LONGEST_NAME, LONGEST_TITLE, NAME, ModelSpec, Pooling
+from tuneoff.words import shortened, visible
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -232,11 +232,11 @@ def _card_name(folder: Path) -> str | None:
     except yaml.YAMLError:
         return None
     named = settings.get("model_name") if isinstance(settings, dict) else None
-    return named if isinstance(named, str) and named else None
+    return visible(shortened(named, LONGEST_TITLE)) if isinstance(named, str) and named.strip() else None
 
 
 def _slug(source: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", source.rpartition("/")[2].lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", source.rpartition("/")[2].lower()).strip("-")[:LONGEST_NAME].strip("-")
     return slug if NAME.fullmatch(slug) else "model"
 
 

@@ -134,7 +134,7 @@ class RawTask:
         """Return the class names and all splits, complete, with each label known."""
         train = self.tables["train"]
         names = {
-            split: table.names(self.label_column, "task.label")
+            split: table.labels(self.label_column, "task.label")
             for split, table in self.tables.items()
             if split != "unlabelled"
         }

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from tuneoff.errors import DataError
 from tuneoff.words import listed, near, shortened
 
+LONGEST_LABEL = 200
 SCALARS = (str, int, float, bool, type(None))
 
 
@@ -49,6 +50,17 @@ class Table:
         """Return a text column; DataError for a value that is not text, or is empty."""
         self.require(column, "task.text")
         return [self._text(index, column) for index in range(len(self))]
+
+    def labels(self, column: str, key: str) -> list[str]:
+        """Return a column of labels as `names` does; DataError also for one so long that it is a text."""
+        labels = self.names(column, key)
+        for index, label in enumerate(labels):
+            if len(label) > LONGEST_LABEL:
+                raise DataError(
+                    f"{self.where(index, column)}: {len(label):,} characters are no label (at most {LONGEST_LABEL}). "
+                    f"Name the column with the labels ({key}); columns there: {listed(self.columns)}."
+                )
+        return labels
 
     def names(self, column: str, key: str) -> list[str]:
         """Return a column of labels or groups as text; DataError for anything but text, whole numbers and booleans."""
