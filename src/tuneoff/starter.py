@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuneoff.errors import StudyError
 from tuneoff.files import write_text
-from tuneoff.words import listed
+from tuneoff.words import listed, visible
 from tuneoff.yaml_source import to_inline_yaml
 
 SMALL_MODEL = "intfloat/multilingual-e5-small"
@@ -48,7 +48,7 @@ def starter_study(file: Path, *, model: str | None = None, train: str | None = N
     if test is not None and train is None:
         raise StudyError("--test: name the file to train on too, with --train.")
     task = _own_task(file, train, test) if train is not None else BUILT_IN_TASK
-    return STUDY.format(file=file.as_posix(), model=to_inline_yaml(model or SMALL_MODEL), task=task)
+    return STUDY.format(file=visible(file.as_posix()), model=to_inline_yaml(model or SMALL_MODEL), task=task)
 
 
 def write_starter(file: Path, *, model: str | None = None, train: str | None = None, test: str | None = None) -> None:
@@ -115,7 +115,7 @@ def _own_task(file: Path, train: str, test: str | None) -> str:
 
 
 def _comment(names: list[str]) -> str:
-    return listed(" ".join(name.split()) for name in names)
+    return listed(visible(" ".join(name.split())) for name in names)
 
 
 def _from_study(data: str, file: Path) -> str:
