@@ -282,10 +282,11 @@ def test_a_description_that_is_missing_says_what_to_do(store, ask):
 
 
 def test_descriptions_read_back(store):
-    store.create("name: tiny\nprotocol: {steps: 3}\n", {"python": "3.11"})
+    asked = {"name": "tiny", "models": [{"id": "a/small"}], "techniques": [{"name": "full"}], "protocol": {"steps": 3}}
+    store.create(json.dumps(asked), {"python": "3.11"})
     store.describe_model("small", {"label": "Small"})
     store.describe_task("small", "rte", {"classes": ["yes", "no"]})
-    assert store.study() == {"name": "tiny", "protocol": {"steps": 3}} and store.environment() == {"python": "3.11"}
+    assert store.study() == asked and store.environment() == {"python": "3.11"}
     assert store.model("small") == {"label": "Small"} and store.task("small", "rte") == {"classes": ["yes", "no"]}
     assert store.records() == []
 

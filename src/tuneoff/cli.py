@@ -10,7 +10,9 @@ import typer
 
 from tuneoff.errors import TuneoffError
 from tuneoff.heap import restart_with_calm_heap
+from tuneoff.words import shortened, visible
 
+LONGEST_LINE = 2000  # characters of a message: what is longer quotes the input
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(
@@ -201,7 +203,7 @@ def init(
         from tuneoff.starter import write_starter
 
         write_starter(file, model=model, train=train, test=test)
-    typer.echo(f"{file} written; look at it, then: tuneoff plan {file}")
+    typer.echo(visible(f"{file} written; look at it, then: tuneoff plan {file}"))
 
 
 @app.command()
@@ -260,12 +262,18 @@ def _plain_errors() -> Iterator[None]:
         yield
     except TuneoffError as error:
         _leave(f"error: {error}", BAD_INPUT)
+    except OSError as error:
+        if error.filename is None:  # no file of the user's: a mistake of ours
+            raise
+        what = f"{error.filename}: {error.strerror}"
+        _leave(f"error: {what}. Make room or change the file's rights, or give another place.", BAD_INPUT)
     except KeyboardInterrupt:
         _leave("interrupted; run the same command again to go on", INTERRUPTED)
 
 
 def _leave(message: str, status: int) -> NoReturn:
-    typer.echo(message, err=True)
+    lines = (shortened(line, LONGEST_LINE) for line in message.split("\n"))
+    typer.echo("\n".join(map(visible, lines)), err=True)
     raise typer.Exit(status)
 
 

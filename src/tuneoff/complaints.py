@@ -52,6 +52,10 @@ class Complaints:
         if not isinstance(value, dict):
             self.add(path, f"expected keys with values ({listed(kind.model_fields)}), found {described(value)}.")
             return None
+        wrong = [name for name, inner in _sections(kind, value) if not self._is_right(inner, value[name], path, name)]
+        if wrong:  # what is wrong inside is told; the rest is checked without it
+            self.section(kind, {key: item for key, item in value.items() if key not in wrong}, path, whose)
+            return None
         try:
             return kind.model_validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -65,10 +69,16 @@ class Complaints:
                     self._field_wrong(kind, name, details, value, path, whose)
             return None
 
+    def _is_right(self, kind: type[Section], value: Any, path: KeyPath, name: str) -> bool:
+        return self.section(kind, value, (*path, name), f" of {name}") is not None
+
     def _field_wrong(
         self, kind: type[Section], name: str, details: ErrorDetails, given: dict[str, Any], path: KeyPath, whose: str
     ) -> None:
         at = (*path, name)
+        if name in kind.model_fields and isinstance(given.get(name), dict):
+            self._inner_wrong(kind.model_fields[name], details, given[name], at)
+            return
         match details["type"]:
             case "extra_forbidden":
                 self.unknown_key(at, list(kind.model_fields), whose)
@@ -79,6 +89,18 @@ class Complaints:
             case _:
                 self.add(at, expectation(kind.model_fields[name], given[name]))
 
+    def _inner_wrong(self, field: FieldInfo, details: ErrorDetails, value: Any, path: KeyPath) -> None:
+        """Complain about the key or value inside a mapping that a field does not take, where it is."""
+        annotation, keys, found = field.annotation, list(details["loc"][1:]), value
+        while keys and isinstance(found, dict) and keys[0] in found:
+            path, found = (*path, str(keys[0])), found[keys[0]]
+            annotation = _of_values(annotation)
+            keys = keys[1:]
+        if details["type"] == "value_error":
+            self.add(path, f"{_rule(details)}; found {described(path[-1] if keys == ['[key]'] else found)}.")
+        else:
+            self.add(path, f"expected {_wanted(annotation)}, found {described(found)}.")
+
     def _rule_broken(self, kind: type[Section], rule: str, path: KeyPath) -> None:
         """Tell of a rule that ties fields together; where it begins with a field's name, that field is shown."""
         field, colon, rest = rule.partition(": ")
@@ -86,6 +108,32 @@ class Complaints:
             self.add((*path, field), f"{rest}.")
         else:
             self.add(path, f"{rule}.")
+
+
+def _sections(kind: type[Section], value: dict[str, Any]) -> list[tuple[str, type[Section]]]:
+    """Return the fields of a section that are sections themselves and are given as mappings, each with its kind."""
+    found = []
+    for name, field in kind.model_fields.items():
+        inner = next((one for one in _branches(field.annotation) if _is_section(one)), None)
+        if inner is not None and isinstance(value.get(name), dict):
+            found.append((name, inner))
+    return found
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _branches(annotation: Any) -> list[Any]:
+    """Return the branches of a union, or the annotation alone, None aside."""
+    annotation, _ = _bare(annotation, ())
+    union = get_origin(annotation) in (Union, types.UnionType)
+    return [one for one in (get_args(annotation) if union else (annotation,)) if one is not types.NoneType]
+
+
+def _of_values(annotation: Any) -> Any:
+    """Return the annotation of the values in a mapping."""
+    return next((get_args(one)[1] for one in _branches(annotation) if get_origin(one) is dict), Any)
 
 
 def _rule(details: ErrorDetails) -> str:
@@ -115,7 +163,7 @@ def _wanted(annotation: Any, limits: Sequence[Any] = ()) -> str:
         return _one_of(list(get_args(annotation)))
     if get_origin(annotation) is list:
         return _list_of(get_args(annotation)[0], limits)
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+    if _is_section(annotation):
         return f"keys with values ({listed(annotation.model_fields)})"
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "keys with values"}
     return words.get(get_origin(annotation) or annotation, "another kind of value") + _bounds(limits)
@@ -169,4 +217,6 @@ def _bounds(limits: Sequence[Any]) -> str:
                 words.append(f"below {limit.lt}")
             case annotated_types.MinLen():
                 words.append("that is not empty")
+            case annotated_types.MaxLen():
+                words.append(f"of at most {limit.max_length} characters")
     return "".join(f" {word}" if not n else f" and {word}" for n, word in enumerate(words))

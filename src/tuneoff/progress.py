@@ -13,6 +13,7 @@ from tuneoff.executors.local import Observer
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.report.formats import duration
 from tuneoff.store import StageAddress, StageRecord
+from tuneoff.words import visible
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal to redraw
 SHORTAGE = {  # what is said of memory that ran out, by event
@@ -155,4 +156,4 @@ class Reporter:
 
     def _say(self, text: str) -> None:
         """Print a line, which a terminal may wrap and nothing else: paths in it are there to be copied."""
-        self.console.print(text, soft_wrap=True)
+        self.console.print(visible(text), soft_wrap=True)

@@ -11,9 +11,9 @@ from typing import Any
 from tuneoff.changes import OPTIONS, Changes, unfold
 from tuneoff.complaints import Complaints
 from tuneoff.errors import StudyError
-from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, Tune, slug
+from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, slug
 from tuneoff.technique_entries import TechniqueReader
-from tuneoff.words import described, listed, near
+from tuneoff.words import described, listed, near, shortened
 from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, to_yaml
 
 TOP_LEVEL = ("name", "title", "model", "models", "task", "techniques", "protocol")
@@ -38,7 +38,7 @@ def read_study(
     StudyError with all that is wrong: a name that is neither, YAML that cannot be read, what does not fit together.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if _is(path, Path.is_file):
         if path.stat().st_size > LARGEST:
             raise StudyError(f"{name_or_path}: too large for a study file. Name a YAML file that describes a study.")
         try:
@@ -82,20 +82,28 @@ def _shipped(name: str) -> bytes:
     return (files("tuneoff") / "studies" / f"{name}.yaml").read_bytes()
 
 
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Return whether a path is a file or folder; one that no file can have (too long, a zero byte) is neither."""
+    try:
+        return kind(path)
+    except (OSError, ValueError):
+        return False
+
+
 def _not_found(path: Path, given: str) -> str:
     """Say what else could have been meant by a name that is neither a file nor a shipped study."""
     shipped = _shipped_names()
-    if path.is_dir():
+    if given and _is(path, Path.is_dir):
         inside = [str(entry) for entry in sorted(path.iterdir()) if entry.suffix in SUFFIXES]
         hint = f" Study files in it: {listed(inside)}." if inside else ""
         return f"{given} is a folder. Name a study file.{hint} Shipped studies: {listed(shipped)}."
-    around = path.parent.iterdir() if path.parent.is_dir() else ()
+    around = path.parent.iterdir() if _is(path.parent, Path.is_dir) else ()
     by_stem = {entry.stem.casefold(): str(entry) for entry in around if entry.suffix in SUFFIXES and entry.is_file()}
     stem = (path.stem if path.suffix in SUFFIXES else path.name).casefold()
     alike = [by_stem[match] for match in difflib.get_close_matches(stem, by_stem, cutoff=0.7)]
     beside = f" There is a file {listed(alike)}." if alike else ""
     return (
-        f"there is no study file or shipped study '{given}'.{near(given, shipped)}{beside} "
+        f"there is no study file or shipped study '{shortened(given)}'.{near(given, shipped)}{beside} "
         f"Shipped studies: {listed(shipped)}. `tuneoff init` writes a study file to start from."
     )
 
@@ -181,12 +189,7 @@ class _Reader:
         return [model for model in found if model]
 
     def _protocol(self) -> Protocol | None:
-        given = self.given.get("protocol", {})
-        if isinstance(given, dict) and isinstance(given.get("tune"), dict):
-            tune = self.complaints.section(Tune, given["tune"], ("protocol", "tune"), " of tune")
-            if tune is None:  # what is wrong inside it is told; the rest is checked without it
-                given = {key: value for key, value in given.items() if key != "tune"}
-        return self.complaints.section(Protocol, given, ("protocol",), " of protocol")
+        return self.complaints.section(Protocol, self.given.get("protocol", {}), ("protocol",), " of protocol")
 
     def _task(self) -> TaskSpec | None:
         from tuneoff.tasks import builtin_names, check_task
@@ -220,6 +223,16 @@ def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object])
     except StudyError as error:
         for problem in error.problems:
             key = re.match(rf"{path[0]}(?:\.(\w+))?: ", problem)
-            inner = (*path, key[1]) if key and key[1] else path
+            inner = (*path, key[1]) if key and key[1] else _of_technique(complaints, problem) or path
             text = problem[key.end() :] if key else problem
             complaints.add(inner, f"{text.rstrip('.')}.")
+
+
+def _of_technique(complaints: Complaints, problem: str) -> KeyPath | None:
+    """Return the path of the entry that a line such as "technique 'a': ..." is about."""
+    named = re.match(r"technique '([^']+)'", problem)
+    if named is None:
+        return None
+    entries = complaints.source.value["techniques"]
+    names = [entry.get("name", entry.get("use")) for entry in entries]
+    return ("techniques", names.index(named[1])) if named[1] in names else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuneoff.errors import StudyError
 from tuneoff.files import write_text
-from tuneoff.words import listed
+from tuneoff.words import listed, visible
 from tuneoff.yaml_source import to_inline_yaml
 
 SMALL_MODEL = "intfloat/multilingual-e5-small"
@@ -48,7 +48,7 @@ def starter_study(file: Path, *, model: str | None = None, train: str | None = N
     if test is not None and train is None:
         raise StudyError("--test: name the file to train on too, with --train.")
     task = _own_task(file, train, test) if train is not None else BUILT_IN_TASK
-    return STUDY.format(file=file.as_posix(), model=to_inline_yaml(model or SMALL_MODEL), task=task)
+    return STUDY.format(file=visible(file.as_posix()), model=to_inline_yaml(model or SMALL_MODEL), task=task)
 
 
 def write_starter(file: Path, *, model: str | None = None, train: str | None = None, test: str | None = None) -> None:
@@ -57,7 +57,11 @@ def write_starter(file: Path, *, model: str | None = None, train: str | None = N
         raise StudyError(f"{file} is already there. Name another file, or remove it.")
     if file.suffix not in (".yaml", ".yml"):
         raise StudyError(f"{file}: a study file ends in .yaml. Name it {file.with_suffix('.yaml')}.")
-    write_text(file, starter_study(file, model=model, train=train, test=test))
+    study = starter_study(file, model=model, train=train, test=test)
+    try:
+        write_text(file, study)
+    except OSError as error:
+        raise StudyError(f"{file}: cannot be written ({error.strerror}). Name another file.") from error
 
 
 def guess_columns(columns: Iterable[str], rows: list[Mapping[str, object]]) -> Columns:
@@ -94,9 +98,9 @@ def _longest(columns: list[str], rows: list[Mapping[str, object]]) -> list[str]:
 
 
 def _own_task(file: Path, train: str, test: str | None) -> str:
-    from tuneoff.tasks.files import read_table
+    from tuneoff.tasks.files import find_file, read_table
 
-    table = read_table(Path(train), train)
+    table = read_table(find_file(train, Path(), "--train"), train)
     columns = guess_columns(table.columns, list(table.rows[:2000]))
     lines = [f"  train: {_from_study(train, file)}"]
     found = test or _sibling(Path(train), columns.label)
@@ -111,7 +115,7 @@ def _own_task(file: Path, train: str, test: str | None) -> str:
 
 
 def _comment(names: list[str]) -> str:
-    return listed(" ".join(name.split()) for name in names)
+    return listed(visible(" ".join(name.split())) for name in names)
 
 
 def _from_study(data: str, file: Path) -> str:

@@ -214,6 +214,8 @@ class Store:
             raise StoreError(f"{path}: not valid YAML ({error}); run the study again to write it anew") from error
         if not isinstance(value, dict):
             raise StoreError(f"{path}: not a study; run the study again to write it anew")
+        if wrong := _not_whole(value):
+            raise StoreError(f"{path}: not a whole study, {wrong}; run the study again to write it anew")
         return value
 
     def environment(self) -> dict[str, Any]:
@@ -386,6 +388,22 @@ def _altered(path: Path) -> StoreError:
 def unchanged_sha256(path: Path, _size: int, _changed: int) -> str:
     """Hash a file once a process; size and time of change are arguments so that a changed one is read again."""
     return sha256(path)
+
+
+def _not_whole(study: Mapping[str, Any]) -> str | None:
+    """Return what keeps a study that is kept from being read again; names make folders, so they lead nowhere else."""
+    for key in ("models", "techniques"):
+        entries = study.get(key)
+        if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+            return f"{key} is no list of entries"
+        for entry in entries:
+            name = entry.get("name") or ("model" if key == "models" else None)
+            if not isinstance(name, str) or name in (".", "..") or "/" in name or "\\" in name:
+                return f"{key} has an entry with the name {name!r}"
+    for key in ("task", "protocol"):
+        if not isinstance(study.get(key, {}), dict):
+            return f"{key} has no keys with values"
+    return None
 
 
 def _order(address: StageAddress) -> tuple[str, str, str, int, int, int, str]:

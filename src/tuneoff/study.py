@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, model_validator
 from tuneoff.choosing import ChooseBy
 from tuneoff.section import Section, keyed, unkeyed
 
-NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+LONGEST_NAME, LONGEST_TITLE = 80, 300
+NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 Pooling = Literal["last", "mean", "first", "misindexed"]
 Schedule = Literal["constant", "linear", "cosine"]
 MOST_SEEDS = 1000
@@ -24,12 +25,14 @@ GPU_FORWARD_TOKENS = 16_384  # without gradients nothing is kept, and a GPU idle
 def slug(text: str) -> str:
     """Return a text as a name: small letters and digits, the rest as single hyphens; empty if none is left."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_NAME].strip("-")
 
 
 def _plain_name(value: str) -> str:
     if not NAME.fullmatch(value):
-        raise ValueError("use lower-case letters, digits and single hyphens, such as 'lora-r32'")
+        raise ValueError(
+            f"use lower-case letters, digits and single hyphens, {LONGEST_NAME} at most, such as 'lora-r32'"
+        )
     return value
 
 
@@ -62,7 +65,9 @@ class ModelSpec(Section):
 
     id: str = unkeyed(doc="Hub id or local folder.", min_length=1)
     name: Name | None = unkeyed(None, doc="Name in folders and tables; by default the last part of the id.")
-    label: str | None = unkeyed(None, doc="Name shown to readers; by default the model card's, else the name.")
+    label: str | None = unkeyed(
+        None, doc="Name shown to readers; by default the model card's, else the name.", max_length=LONGEST_TITLE
+    )
     revision: str | None = unkeyed(None, doc="Branch, tag or commit on the hub.")
     pooling: Literal["auto"] | Pooling = unkeyed(
         "auto",
@@ -250,7 +255,7 @@ class Study(Section):
     """A question: these models, this task, these techniques, under this protocol."""
 
     name: Name = unkeyed("study", doc="Names the run directory; the file's name if left out.")
-    title: str | None = unkeyed(None, doc="Shown above tables and in the report.")
+    title: str | None = unkeyed(None, doc="Shown above tables and in the report.", max_length=LONGEST_TITLE)
     models: list[ModelSpec] = unkeyed(doc="The models.", min_length=1)
     task: TaskSpec = unkeyed(doc="The task.")
     techniques: list[TechniqueSpec] = unkeyed(doc="The techniques, in the order of the tables.", min_length=1)

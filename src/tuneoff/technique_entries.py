@@ -8,6 +8,8 @@ from tuneoff.study import NAME, TechniqueSpec
 from tuneoff.words import described, listed, near
 from tuneoff.yaml_source import KeyPath
 
+LONGEST_CHAIN = 200  # a chain names a folder, and no system takes more than 255
+
 
 class TechniqueReader:
     """Reads the list of techniques: each entry's name, what it uses, and its settings."""
@@ -59,7 +61,9 @@ class TechniqueReader:
         return TechniqueSpec(name=name, use=use, settings=settings)
 
     def _names_fit(self, entry: Mapping[str, Any], name: Any, use: Any, path: KeyPath) -> bool:
-        wanted = "expected small letters, digits and single hyphens, with '+' between techniques"
+        wanted = (
+            f"expected small letters, digits and single hyphens, with '+' between techniques, {LONGEST_CHAIN} in all"
+        )
         wrong = {key: entry[key] for key in ("name", "use") if key in entry and not _is_chain(entry[key])}
         for key, value in wrong.items():
             self.complaints.add((*path, key), f"{wanted}, found {described(value)}.")
@@ -120,4 +124,8 @@ def _own_parts(technique: TechniqueSpec, own: Mapping[str, TechniqueSpec]) -> li
 
 
 def _is_chain(value: Any) -> bool:
-    return isinstance(value, str) and all(NAME.fullmatch(part) for part in value.split("+"))
+    return (
+        isinstance(value, str)
+        and len(value) <= LONGEST_CHAIN
+        and all(NAME.fullmatch(part) for part in value.split("+"))
+    )

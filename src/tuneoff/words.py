@@ -1,8 +1,14 @@
 """Small pieces of messages: near names, lists of names, and what a value is in plain words."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
+
+HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
+"""The kinds of characters that a terminal would obey, not show (controls, halves of surrogate pairs, separators)."""
+TURNING = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+"""The marks that turn the direction of the text around them, and so can make it read as another one."""
 
 
 def near(name: str, options: Iterable[str]) -> str:
@@ -35,6 +41,26 @@ def described(value: Any) -> str:
         case dict():
             return "a mapping (keys with values)"
     return f"a value of the Python type {type(value).__name__}"
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """Return a text in which every character shows: controls, marks of direction and half characters as escapes.
+
+    With `lines`, newlines and tabs stay. Letters of all scripts and emoji stay as they are.
+    """
+    kept = "\n\t" if lines else ""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(c) if c not in kept and is_odd(c) else c for c in text)
+
+
+def is_odd(character: str) -> bool:
+    """Return whether a character changes how others are shown, or has no shape of its own."""
+    return character in TURNING or unicodedata.category(character) in HIDDEN
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def shortened(text: str, at_most: int = 60) -> str:

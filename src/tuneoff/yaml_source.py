@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from tuneoff.section import Section
+from tuneoff.words import visible
 
 KeyPath = tuple[str | int, ...]
 Complain = Callable[[KeyPath, str], None]
@@ -26,6 +27,7 @@ _HINTS = {
     "cannot start any token": "YAML is indented with spaces; a text that starts with a special character needs quotes",
     "mapping values are not allowed here": "a text with ': ' in it needs quotes; or the indentation is off",
     "could not find expected ':'": "a key is followed by a colon and a space; or the indentation is off",
+    "expected a single document": "a study file holds one study: remove what follows the line '---'",
     "but found '<scalar>'": "a text with quotes inside needs quotes around all of it; or a comma is missing",
 }
 
@@ -54,7 +56,7 @@ class Source:
 
 def shown(path: KeyPath) -> str:
     """Return a path as it is shown in messages: techniques[3].rank."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{visible(part)}" for part in path)
     return text.removeprefix(".")
 
 
@@ -115,6 +117,8 @@ def plain(value: Any, complain: Complain, path: KeyPath = ()) -> Any:
             for key in value:
                 if not isinstance(key, str):
                     complain((*path, str(key)), f"keys are texts, not {key!r}.")
+                elif visible(key) != key:
+                    complain((*path, key), "a key with a character that does not show. Remove it.")
             return {str(key): plain(item, complain, (*path, str(key))) for key, item in value.items()}
         case Sequence() if not isinstance(value, bytes | bytearray):
             return [plain(item, complain, (*path, n)) for n, item in enumerate(value)]
@@ -197,7 +201,7 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(f"{self._at(key_node)}: keys are single words, not lists or mappings.")
                 continue
-            key = key_node.value
+            key = _joined(key_node.value)
             inner = (*path, key)
             if key in result:
                 first = self.source.places[inner].rpartition(":")[2]
@@ -221,7 +225,7 @@ class _Builder:
             case "float" if isinstance(text, str) and re.fullmatch(_PLAIN_SCALARS["float"][0], text):
                 return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
             case "str":
-                return text
+                return _joined(text)
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
         self.problems.append(
             f"{self._at(node)}: {shown(path) or 'the study'}: YAML tags such as {tag} are not used here."
@@ -232,6 +236,14 @@ class _Builder:
         return f"{self.source.name}:{node.start_mark.line + 1}"
 
 
+def _joined(text: str) -> str:
+    """Return a text with the two halves of a character that was written as JSON does ("\\ud83d\\ude00") joined."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return text  # a half alone, which is complained about
+
+
 def _syntax_problem(error: yaml.MarkedYAMLError | yaml.reader.ReaderError, text: str, name: str) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position]
@@ -239,6 +251,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError | yaml.reader.ReaderError, text:
         return f"{name}:{line}:{column}: the control character {text[error.position]!r}. Remove it."
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "not YAML"
+    if error.context and problem.startswith("but "):
+        problem = f"{error.context}, {problem}"
     hint = next((f" ({hint})" for key, hint in _HINTS.items() if key in problem), "")
     place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
     return f"{place}: {problem}{hint}."

@@ -91,12 +91,12 @@ def test_prefix_by_name(name, prefix):
 def test_pooling_of_a_sentence_transformers_folder(tmp_path, settings, pooling):
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(settings))
-    assert {families.default_pooling(decoder, tmp_path) for decoder in (True, False)} == {pooling}
+    assert {families.default_pooling(decoder, tmp_path, "here") for decoder in (True, False)} == {pooling}
 
 
 def test_pooling_without_such_a_folder(tmp_path):
-    assert [families.default_pooling(decoder, tmp_path) for decoder in (True, False)] == ["last", "mean"]
-    assert families.default_pooling(True, None) == "last"
+    assert [families.default_pooling(decoder, tmp_path, "here") for decoder in (True, False)] == ["last", "mean"]
+    assert families.default_pooling(True, None, "here") == "last"
 
 
 @pytest.mark.parametrize("on", [["max_tokens"], ["cls_token", "mean_tokens"], []])
@@ -104,7 +104,7 @@ def test_a_pooling_that_is_not_offered_is_refused(tmp_path, on):
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{name}": True for name in on}))
     with pytest.raises(ModelError, match="set `pooling` to"):
-        families.default_pooling(False, tmp_path)
+        families.default_pooling(False, tmp_path, "here")
 
 
 @pytest.mark.parametrize(

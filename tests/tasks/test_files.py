@@ -77,7 +77,7 @@ VALUES = [
     ({"text": None, "label": "x"}, r"field 'text': there is no value"),
     ({"text": " \n", "label": "x"}, r"field 'text': the value is empty"),
     ({"text": 3, "label": "x"}, r"field 'text': 3 is not text"),
-    ({"text": "\ud800", "label": "x"}, r"field 'text': half of a surrogate pair at character 0"),
+    ({"text": "\ud800", "label": "x"}, r"field 'text': half of a surrogate pair"),
     ({"text": "a", "label": None}, r"field 'label': there is no value"),
     ({"text": "a", "label": 1.0}, r"field 'label': 1.0 is neither .* Write 1\."),
     ({"text": "a", "label": float("nan")}, r"field 'label': nan is neither text nor a whole number nor a boolean\.$"),
@@ -90,8 +90,8 @@ VALUES = [
 def test_values_that_are_no_texts_or_labels_are_named_with_line_and_field(tmp_path, row, message):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"text": "fine", "label": 1}) + "\n" + json.dumps(row))
-    table = read_table(path, "a.jsonl")
     with pytest.raises(DataError, match="a.jsonl, line 2, " + message):
+        table = read_table(path, "a.jsonl")
         (table.texts("text"), table.names("label", "task.label"))
 
 

@@ -40,7 +40,7 @@ def mixed(n, sizes, seed, n_classes=3):
 @pytest.mark.parametrize("sizes", [[1], [2, 3], [1, 2, 5, 20]])
 def test_each_row_is_in_one_fold_with_its_group_and_labels_are_in_proportion(folds, sizes):
     whole = mixed(603, sizes, seed=folds)
-    parts = cut_folds(whole, folds, n_classes=3)
+    parts = cut_folds(whole, folds, classes="abc")
     assert sorted(row for part in parts for row in part) == list(range(603))
     assert all(part == sorted(part) for part in parts)
     where = {row: fold for fold, part in enumerate(parts) for row in part}
@@ -62,8 +62,8 @@ def test_the_cut_is_a_matter_of_the_data_and_not_of_their_order():
         labels=whole.labels[order],
         groups=[whole.groups[row] for row in order],
     )
-    first, second = cut_folds(whole, 4, n_classes=3), cut_folds(shuffled, 4, n_classes=3)
-    assert first == cut_folds(whole, 4, n_classes=3)
+    first, second = cut_folds(whole, 4, classes="abc"), cut_folds(shuffled, 4, classes="abc")
+    assert first == cut_folds(whole, 4, classes="abc")
     assert [{whole.groups[row] for row in part} for part in first] == [
         {shuffled.groups[row] for row in part} for part in second
     ]
@@ -71,9 +71,9 @@ def test_the_cut_is_a_matter_of_the_data_and_not_of_their_order():
 
 def test_what_cannot_be_cut_is_refused_in_words():
     with pytest.raises(DataError, match="are 3 groups, which do not fill 4 folds"):
-        cut_folds(split([0, 1, 0, 1, 0, 1], ["a", "a", "b", "b", "c", "c"]), 4, n_classes=2)
-    with pytest.raises(DataError, match=r"class number 1 would occur in fold \d alone"):
-        cut_folds(split([0, 0, 0, 0, 1, 1], ["a", "b", "c", "d", "e", "e"]), 2, n_classes=2)
+        cut_folds(split([0, 1, 0, 1, 0, 1], ["a", "a", "b", "b", "c", "c"]), 4, classes=["no", "yes"])
+    with pytest.raises(DataError, match=r"the label 'yes' would occur in fold \d alone"):
+        cut_folds(split([0, 0, 0, 0, 1, 1], ["a", "b", "c", "d", "e", "e"]), 2, classes=["no", "yes"])
 
 
 def test_rows_of_all_splits_are_laid_end_to_end_and_keep_what_they_are():

@@ -12,6 +12,7 @@ from rich.text import Text
 from tuneoff.commands.output import print_json, print_list
 from tuneoff.evidence.audit import SCENARIOS, audit
 from tuneoff.evidence.published import read_published
+from tuneoff.words import visible
 
 LEGEND = (
     "p: Fisher's exact test. Paired: exact McNemar with Holm, if exactly one of the",
@@ -44,7 +45,7 @@ def _table(result: Mapping[str, Any]) -> Table:
         mark = "*" if pair["verdict"] == "better" else ""
         paired = [pair["paired"][name]["p_holm"] if pair["paired"] else None for name in SCENARIOS]
         table.add_row(
-            Text(f"{pair['a']} / {pair['b']}"),
+            Text(visible(f"{pair['a']} / {pair['b']}")),
             f"{100 * pair['difference']:.1f}",
             _p(pair["unpaired"]["p"]),
             _p(pair["unpaired"]["p_holm"]) + mark,

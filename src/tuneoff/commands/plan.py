@@ -27,6 +27,7 @@ from tuneoff.training.device import choose_device, choose_precision, usable_thre
 from tuneoff.training.job import Execution
 from tuneoff.training.memory import keep_freed_memory
 from tuneoff.training.pilot import Circumstances, Line, Pace, measure_pace
+from tuneoff.words import visible
 
 CARD = 16 << 30  # bytes of the GPU that most people without a large one have
 
@@ -47,7 +48,7 @@ def plan_command(read: ReadStudy, out: Path, *, as_json: bool, timed: bool) -> N
     for table in tables(described):
         console.print(table)
     for line in [*lines(described), *described["notes"]]:
-        console.print(line, markup=False)
+        console.print(visible(line), markup=False)
 
 
 def describe_plan(

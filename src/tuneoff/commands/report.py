@@ -7,6 +7,7 @@ from rich.console import Console
 from tuneoff.evidence.results import read_results
 from tuneoff.report import terminal_table, write_report
 from tuneoff.store import Store
+from tuneoff.words import visible
 
 
 def report_command(directory: Path) -> None:
@@ -14,4 +15,4 @@ def report_command(directory: Path) -> None:
     store = Store.existing(directory)
     page = write_report(store)
     Console().print(terminal_table(read_results(store)))
-    Console(stderr=True, highlight=False).print(f"report: {page}", markup=False, soft_wrap=True)
+    Console(stderr=True, highlight=False).print(visible(f"report: {page}"), markup=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from tuneoff.reading import ReadStudy
 from tuneoff.report import REPORT, terminal_table
 from tuneoff.running import run_study
 from tuneoff.training.state import Interrupted
+from tuneoff.words import visible
 
 STOPPING = "stopping after this step, to keep what is done (press Ctrl-C again to leave at once)"
 
@@ -70,4 +71,4 @@ def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = ()) -> int:
 
 def _say(console: Console, text: str) -> None:
     """Print a text with a path in it as it is: no markup, no line broken in the middle."""
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(visible(text), markup=False, soft_wrap=True)

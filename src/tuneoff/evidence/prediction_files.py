@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from tuneoff.errors import DataError
 from tuneoff.evidence.answers import Answers
-from tuneoff.tasks.files import READERS, find_file
+from tuneoff.tasks.files import READERS, find_file, refuse_surrogates
 from tuneoff.words import listed, shortened
 
 Row = Mapping[str, Any]
 
-WHOLE = re.compile(r"-?[0-9]+")
+WHOLE = re.compile(r"-?[0-9]{1,18}")
 SHAPE = '{"id": "t17", "label": "yes", "prediction": "no", "seed": 0}; id and seed may be left out'
 BY_ORDER = " Without an id, examples are matched by the order of their lines within a seed; give each an id."
 LINE, ROW = "line {}", "row {} (counted from 0)"
@@ -232,6 +232,8 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Row]]:
                 raise DataError(f"{path}, line {number}: not JSON ({error}). A line looks like {SHAPE}.") from error
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {number}: a JSON {type(row).__name__}, where an object is expected.")
+            if b"\\u" in text:
+                refuse_surrogates(row, f"{path}, line {number}")
             yield number, row
 
 

@@ -38,7 +38,7 @@ def last_evaluation(path: Path, split: str, expected_step: int | None) -> Evalua
             table = pq.read_table(path, columns=columns, filters=[*chosen, ("step", "==", expected_step)])
         if table is None or not table.num_rows:
             table = pq.read_table(path, columns=columns, filters=chosen)
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); delete its folder and run the study again") from error
     if not table.num_rows:
         return None

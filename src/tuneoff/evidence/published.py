@@ -9,9 +9,12 @@ from pathlib import Path
 from tuneoff.errors import DataError
 from tuneoff.tasks.files import read_separated
 from tuneoff.tasks.table import Table
+from tuneoff.words import shortened
 
 REQUIRED, OPTIONAL = ("technique", "accuracy", "n"), ("seeds",)
 NUMBER = re.compile(r"(\d+)(?:[.,](\d+))?\s*(%?)")
+MOST_LETTERS = 40  # of an accuracy
+MOST_DIGITS = 15  # of a count of examples
 # Where a double's own digits are given, they may differ in the last one from the exact quotient.
 LEAST_HALF_UNIT = Decimal("1e-9")
 
@@ -92,10 +95,10 @@ def _accuracy(table: Table, index: int) -> tuple[Decimal, Decimal]:
     """Return an accuracy as a share, and half a unit of its last printed digit (0 for a bare 0 or 1)."""
     given = str(table.rows[index]["accuracy"]).strip()
     match = NUMBER.fullmatch(given)
-    if match is None:
+    if match is None or len(given) > MOST_LETTERS:
         raise DataError(
-            f"{table.where(index, 'accuracy')}: '{given}' is no accuracy. Write it as 0.68 or 68%; a decimal comma "
-            "takes quotation marks in a file with commas between its fields."
+            f"{table.where(index, 'accuracy')}: '{shortened(given)}' is no accuracy. Write it as 0.68 or 68%; a "
+            "decimal comma takes quotation marks in a file with commas between its fields."
         )
     whole, decimals, percent = match.groups()
     value, digits = Decimal(f"{whole}.{decimals or '0'}"), len(decimals or "")
@@ -109,6 +112,7 @@ def _accuracy(table: Table, index: int) -> tuple[Decimal, Decimal]:
 
 def _count(table: Table, index: int, column: str) -> int:
     given = str(table.rows[index][column]).strip()
-    if not given.isascii() or not given.isdigit() or int(given) < 1:
-        raise DataError(f"{table.where(index, column)}: '{given}' is no whole number above 0. Write it as 307.")
+    if not given.isascii() or not given.isdigit() or len(given) > MOST_DIGITS or int(given) < 1:
+        told = f"'{shortened(given)}' is no whole number above 0"
+        raise DataError(f"{table.where(index, column)}: {told}. Write it as 307.")
     return int(given)

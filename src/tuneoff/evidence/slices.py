@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_VALUES = 20
+LONGEST_VALUE = 200  # characters of a slice's name
 SEEN, UNSEEN = "seen in train", "not seen in train"
 
 
@@ -43,8 +44,12 @@ def accuracy_by_slice(right: NDArray[np.bool_], column: Sequence[str], level: fl
 
 
 def slice_columns(columns: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the columns that cut test into slices: those with two to twenty values, some of which occur again."""
-    counted = {name: len(set(values)) for name, values in columns.items()}
+    """Return the columns that cut test into slices: those with two to twenty values, some of which occur again.
+
+    A column of long texts is none: its values head rows of a table.
+    """
+    short = {name: values for name, values in columns.items() if len(max(name, *values, key=len)) <= LONGEST_VALUE}
+    counted = {name: len(set(values)) for name, values in short.items()}
     return [name for name, count in counted.items() if 2 <= count <= min(MOST_VALUES, len(columns[name]) // 2)]
 
 

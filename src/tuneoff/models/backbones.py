@@ -50,6 +50,17 @@ def own_config(resolved: ResolvedModel, classes: Sequence[str]) -> Any:
     return config
 
 
+def from_config(auto: Any, config: Any, resolved: ResolvedModel, **extra: Any) -> Any:
+    """Return a model made from its config alone, in float32; ModelError where transformers cannot make one of it."""
+    try:
+        return auto.from_config(config, dtype=torch.float32, trust_remote_code=resolved.trust_remote_code, **extra)
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ZeroDivisionError) as error:
+        raise ModelError(
+            f"model '{resolved.source}': transformers can make no model of its config.json "
+            f"({type(error).__name__}: {error}): copy the file again, or correct it."
+        ) from error
+
+
 def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.dtype) -> tuple[Any, set[str]]:
     """Return the pre-trained model and the names of the parameters that are new; only a head's may be."""
     auto, extra = auto_class(resolved)

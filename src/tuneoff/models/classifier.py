@@ -161,7 +161,7 @@ def _build(resolved: ResolvedModel, n_classes: int, device: str) -> TextClassifi
     auto, extra = backbones.auto_class(resolved)
     config = backbones.own_config(resolved, [str(number) for number in range(n_classes)])
     with torch.device(device), backbones.quiet(), backbones.random_state_kept():
-        model = auto.from_config(config, dtype=torch.float32, trust_remote_code=resolved.trust_remote_code, **extra)
+        model = backbones.from_config(auto, config, resolved, **extra)
         head = _linear(config, n_classes) if resolved.head == "linear" else None
     return TextClassifier(model, head, pooling=resolved.pooling)
 

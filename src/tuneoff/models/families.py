@@ -3,13 +3,13 @@
 Everything here is read from names and configs; torch is imported only where a model's layers have to be listed.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneoff.errors import ModelError
+from tuneoff.models.weights import read_json
 from tuneoff.study import Pooling
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ POSITIONS_AFTER_PADDING = {
     "xmod",
 }
 
+POOLING_FILE = "1_Pooling/config.json"
 # The keys of sentence-transformers' 1_Pooling/config.json (older files) and its values of `pooling_mode` (newer).
 _SENTENCE_POOLINGS: dict[str, Pooling] = {"cls": "first", "cls_token": "first", "mean": "mean", "mean_tokens": "mean"}
 _SENTENCE_POOLINGS |= {"lasttoken": "last", "last_token": "last"}
@@ -60,25 +61,26 @@ def is_decoder(config: "PretrainedConfig") -> bool:
     return "AutoModelForCausalLM" in own_code and "AutoModelForMaskedLM" not in own_code
 
 
-def default_pooling(decoder: bool, folder: Path | None) -> Pooling:
+def default_pooling(decoder: bool, folder: Path | None, source: str) -> Pooling:
     """Return how the model was trained to be pooled: as its sentence-transformers folder says, else by architecture.
 
-    Raises ModelError if the folder asks for a pooling that there is not here.
+    Raises ModelError if the folder asks for a pooling that there is not here. `source` names the model in messages.
     """
-    file = folder / "1_Pooling" / "config.json" if folder else None
-    if file is None or not file.is_file():
+    settings = read_json(folder, POOLING_FILE, source) if folder else None
+    if settings is None:
         return "last" if decoder else "mean"
-    settings = json.loads(file.read_text(encoding="utf-8"))
     mode = settings.get("pooling_mode")
     prefix = "pooling_mode_"
     asked = (
-        [mode] if mode else [key.removeprefix(prefix) for key, on in settings.items() if prefix in key and on is True]
+        [str(mode)]
+        if mode
+        else [key.removeprefix(prefix) for key, on in settings.items() if prefix in key and on is True]
     )
     found = [_SENTENCE_POOLINGS[name] for name in asked if name in _SENTENCE_POOLINGS]
     if len(asked) != 1 or not found:
         raise ModelError(
-            f"1_Pooling/config.json of the model asks for {' and '.join(map(str, asked)) or 'no pooling'}, which is "
-            "not offered: set `pooling` to last, mean or first."
+            f"model '{source}': {POOLING_FILE} asks for {' and '.join(map(str, asked)) or 'no pooling'}, which is not "
+            "offered: set `pooling` to last, mean or first."
         )
     return found[0]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tuneoff.errors import ModelError
 from tuneoff.models.weights import TOKENIZER_PATTERNS
 from tuneoff.study import ModelSpec
+from tuneoff.words import shortened
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SMALL = ("config.json", "1_Pooling/config.json", "tokenizer_config.json", "README.md")
@@ -37,7 +38,16 @@ def locate(spec: ModelSpec, *, need_weights: bool) -> Location:
     An existing folder is meant as such; all else is a hub id. Without `need_weights` only the small files are asked of
     the hub (config, model card, pooling and tokenizer settings). Raises ModelError if there is nothing to be found.
     """
-    folder = Path(spec.id).expanduser()
+    try:
+        folder = Path(spec.id).expanduser()
+        folder.exists()  # raises for a name that no folder can have
+    except (OSError, RuntimeError) as error:
+        # The home of nobody, or a name that is too long.
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ModelError(
+            f"model '{shortened(spec.id)}': there is no such folder ({reason}), and a hub id would read like "
+            "'owner/name'."
+        ) from error
     if folder.is_dir():
         if spec.revision is not None:
             raise ModelError(f"model '{spec.id}' is a folder, and `revision` is for hub ids: leave it out.")

@@ -11,7 +11,8 @@ import yaml
 from tuneoff.errors import ModelError
 from tuneoff.models import families, weights
 from tuneoff.models.locate import Location, locate
-from tuneoff.study import NAME, ModelSpec, Pooling
+from tuneoff.study import LONGEST_NAME, LONGEST_TITLE, NAME, ModelSpec, Pooling
+from tuneoff.words import shortened, visible
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -20,6 +21,8 @@ DEFAULT_TEMPLATE = "{0}\n{1}"
 DEFAULT_LENGTH = 512
 # Tokenizers without a limit of their own say so by a very large number.
 _NO_LIMIT = 10**6
+# What every model has at least one of, by the names that transformers has for them in all architectures.
+SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
 # What a config holds that changes no hidden state: who wrote it with what, names, and settings of training or caching.
 _NOT_KEYED = {
     "_name_or_path",
@@ -99,6 +102,7 @@ def resolve_model(spec: ModelSpec, *, need_weights: bool) -> ResolvedModel:
     place = locate(spec, need_weights=need_weights)
     config = _read_config(place, spec)
     files = weights.weight_files(place.folder, place.source)
+    weights.weight_headers(files, place.source)  # raises for a file that is cut off
     vocabulary = weights.tokenizer_files(place.folder)
     if need_weights and not files:
         raise weights.explain_no_weights(place.folder, place.source)
@@ -151,7 +155,7 @@ def describe(resolved: ResolvedModel) -> dict[str, Any]:
         "vocabulary": setting("vocab_size"),
         "max_positions": families.most_tokens(config),
         "tied_embeddings": setting("tie_word_embeddings"),
-        "dtype": weights.stored_dtype(files),
+        "dtype": weights.stored_dtype(weights.weight_headers(files, resolved.source)),
         "weight_bytes": sum(file.stat().st_size for file in files) or None,
         "pooling": resolved.pooling,
         "head": resolved.head,
@@ -165,11 +169,12 @@ def _read_config(place: Location, spec: ModelSpec) -> "PretrainedConfig":
     from huggingface_hub.errors import StrictDataclassError
     from transformers import CONFIG_MAPPING, AutoConfig
 
-    file = place.folder / "config.json"
-    raw = _read_json(file, place.source)
+    raw = weights.read_json(place.folder, "config.json", place.source)
     if raw is None:
         raise ModelError(f"model '{place.source}' has no config.json: give the folder that `save_pretrained` wrote.")
     model_type, own_code = raw.get("model_type"), raw.get("auto_map")
+    if not isinstance(model_type, str | None):
+        raise ModelError(f"model '{place.source}': config.json: model_type {model_type!r} is unknown: it is one text.")
     if model_type not in CONFIG_MAPPING and own_code and not spec.trust_remote_code:
         raise ModelError(
             f"model '{place.source}' comes with code of its own, which is run only if the model says "
@@ -178,13 +183,17 @@ def _read_config(place: Location, spec: ModelSpec) -> "PretrainedConfig":
     if model_type not in CONFIG_MAPPING and not own_code:
         from transformers import __version__
 
-        raise ModelError(f"model '{place.source}': model_type {model_type!r} is unknown to transformers {__version__}.")
+        raise ModelError(
+            f"model '{place.source}': config.json: model_type {model_type!r} is unknown to transformers {__version__}: "
+            "use another model, or a transformers that has it."
+        )
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             place.folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
         )
     except (OSError, ValueError, TypeError, KeyError, ImportError, StrictDataclassError) as error:
-        raise ModelError(f"model '{place.source}': config.json cannot be used: {error}") from error
+        reason = shortened(" ".join(str(error).split()), 300)
+        raise ModelError(f"model '{place.source}': config.json cannot be used: {reason}") from error
     _check_config(config, place.source)
     return config
 
@@ -202,20 +211,14 @@ def _check_config(config: "PretrainedConfig", source: str) -> None:
         raise ModelError(
             f"model '{source}' ({kind}) reads more than text: save its text model as a folder of its own and use that."
         )
+    if getattr(config, "vocab_size", None) is None:
+        raise ModelError(f"model '{source}' ({kind}) reads no text: its config.json has no vocabulary.")
+    for size in SIZES:
+        value = getattr(config, size, None)
+        if isinstance(value, int) and value < 1:
+            raise ModelError(f"model '{source}': config.json: {size} {value} makes no model: copy the file again.")
     if getattr(config, "quantization_config", None):
         raise ModelError(f"model '{source}' has quantized weights, which are not trained here: use the original model.")
-
-
-def _read_json(file: Path, source: str) -> dict[str, Any] | None:
-    if not file.is_file():
-        return None
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"model '{source}': {file.name} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"model '{source}': {file.name} holds no JSON object.")
-    return value
 
 
 def _card_name(folder: Path) -> str | None:
@@ -229,11 +232,11 @@ def _card_name(folder: Path) -> str | None:
     except yaml.YAMLError:
         return None
     named = settings.get("model_name") if isinstance(settings, dict) else None
-    return named if isinstance(named, str) and named else None
+    return visible(shortened(named, LONGEST_TITLE)) if isinstance(named, str) and named.strip() else None
 
 
 def _slug(source: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", source.rpartition("/")[2].lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", source.rpartition("/")[2].lower()).strip("-")[:LONGEST_NAME].strip("-")
     return slug if NAME.fullmatch(slug) else "model"
 
 
@@ -245,7 +248,7 @@ def _pooling(spec: ModelSpec, decoder: bool, place: Location) -> Pooling:
         )
     if spec.head == "native":
         return "last" if decoder else "first"
-    return families.default_pooling(decoder, place.folder) if spec.pooling == "auto" else spec.pooling
+    return families.default_pooling(decoder, place.folder, place.source) if spec.pooling == "auto" else spec.pooling
 
 
 def _template(spec: ModelSpec, decoder: bool, source: str) -> str | None:
@@ -264,7 +267,12 @@ def _template(spec: ModelSpec, decoder: bool, source: str) -> str | None:
 def _max_length(spec: ModelSpec, config: "PretrainedConfig", place: Location) -> int:
     positions = families.most_tokens(config)
     if spec.max_length is None:
-        trained = (_read_json(place.folder / "tokenizer_config.json", place.source) or {}).get("model_max_length")
+        trained = (weights.read_json(place.folder, "tokenizer_config.json", place.source) or {}).get("model_max_length")
+        if trained is not None and (not isinstance(trained, int | float) or trained < 1):
+            raise ModelError(
+                f"model '{place.source}': tokenizer_config.json: model_max_length {trained!r} is no number of tokens: "
+                "set `max_length`, and correct the file."
+            )
         limits = [DEFAULT_LENGTH, positions, int(trained) if trained and trained < _NO_LIMIT else None]
         return min(limit for limit in limits if limit)
     if positions is not None and spec.max_length > positions:

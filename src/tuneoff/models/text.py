@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tuneoff.errors import ModelError
 from tuneoff.files import digest
 from tuneoff.models.resolve import DEFAULT_TEMPLATE, ResolvedModel
+from tuneoff.words import shortened
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,11 @@ def _load(folder: Path, _fingerprint: str, trusted: bool, source: str) -> "PreTr
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted, local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError, ImportError, AttributeError) as error:
-        raise ModelError(f"model '{source}': its tokenizer cannot be loaded: {error}") from error
+        reason = shortened(" ".join(str(error).split()), 200)
+        raise ModelError(
+            f"model '{source}': its tokenizer cannot be loaded ({type(error).__name__}: {reason}): copy tokenizer.json "
+            "and the files beside it again."
+        ) from error
     if not tokenizer.is_fast:
         raise ModelError(f"model '{source}' has no fast tokenizer: a folder with tokenizer.json is needed.")
     return tokenizer

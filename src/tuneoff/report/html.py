@@ -18,6 +18,7 @@ from tuneoff.report.setting_tables import data_table, hardware_table, model_tabl
 from tuneoff.report.table import Table
 from tuneoff.report.tables import results_table
 from tuneoff.report.words import WORDS, Words
+from tuneoff.words import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -63,14 +64,22 @@ def _environment() -> "Environment":
         "undefined": StrictUndefined,
         "trim_blocks": True,
         "lstrip_blocks": True,
+        "finalize": _shown,
     }
     return Environment(loader=PackageLoader("tuneoff.report", ""), **options)
+
+
+def _shown(value: object) -> object:
+    """Return a value for the page: a text with what would not show, or would turn the text around it, as escapes."""
+    return visible(value, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def table_html(table: Table) -> str:
     """Return a table as HTML without a page around it, for notebooks; its sentences stand under it."""
     cells = _environment().get_template(TABLE_TEMPLATE).module.cells(table)  # type: ignore[attr-defined]  # a macro
-    return str(cells + Markup("").join(Markup("<p><small>{}</small></p>").format(text) for text in table.captions))
+    return str(
+        cells + Markup("").join(Markup("<p><small>{}</small></p>").format(_shown(text)) for text in table.captions)
+    )
 
 
 def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | None]], say: Words = WORDS) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuneoff.words import visible
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -33,8 +35,8 @@ def styled(
     """Return a chart with title, captions under the title, and the look that all share."""
     import textwrap
 
-    lines = [line for caption in captions for line in textwrap.wrap(caption, SUBTITLE_WIDTH)]
-    title_spec = {"text": title, "subtitle": lines, "anchor": "start", "frame": "group", "offset": 12}
+    lines = [line for caption in captions for line in textwrap.wrap(visible(caption), SUBTITLE_WIDTH)]
+    title_spec = {"text": visible(title), "subtitle": lines, "anchor": "start", "frame": "group", "offset": 12}
     finished: alt.TopLevelMixin = chart.properties(title=title_spec, background="white", padding=12).configure(
         **_config()
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.report.words import WORDS, Words
+from tuneoff.words import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -24,8 +25,12 @@ LATEX = {
     "|": r"\textbar{}",
     "±": r"$\pm$",
     "—": "---",
-    "\n": " ",
+    # After a line's end LaTeX would take them for an option of it.
+    "[": "{[}",
+    "*": "{*}",
 }
+FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection)."""
 
 
 @dataclass(frozen=True)
@@ -142,18 +147,28 @@ def _markdown_text(text: str) -> str:
         text = text.replace(
             character, f"&{'lt' if character == '<' else 'gt'};" if character in "<>" else f"\\{character}"
         )
-    return " ".join(text.split())
+    return visible(" ".join(text.split()))
 
 
 def csv_text(table: Table) -> str:
-    """Return the raw values as CSV, unknown ones empty; numbers are unrounded, and nothing is marked."""
-    records = table.records()
+    """Return the raw values as CSV, unknown ones empty; numbers are unrounded, and nothing is marked.
+
+    A text that a spreadsheet would compute gets an apostrophe before it, which spreadsheets do not show.
+    """
+    records = [{name: _csv_value(value) for name, value in record.items()} for record in table.records()]
     file = io.StringIO()
     names = [name for c in table.columns for name in ((c.name, f"{c.name}_sd") if c.spread else (c.name,))]
     writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
     return file.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = visible(value, lines=True)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 
 def latex(table: Table) -> str:
@@ -167,7 +182,7 @@ def latex(table: Table) -> str:
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",
-            *(f"% {' '.join(caption.split())}" for caption in table.captions),
+            *(f"% {visible(' '.join(caption.split()))}" for caption in table.captions),
             rf"\begin{{tabular}}{{{align}}}",
             r"\toprule",
             rf"{head} \\",
@@ -182,7 +197,7 @@ def latex(table: Table) -> str:
 
 def latex_text(text: str) -> str:
     """Return text with the characters that mean something to LaTeX escaped."""
-    return "".join(LATEX.get(character, character) for character in text)
+    return "".join(LATEX.get(character, character) for character in visible(" ".join(text.split())))
 
 
 @dataclass(frozen=True)
@@ -207,7 +222,7 @@ class TerminalTable:
             shown = self._rich(self.table.without(dropped))
         yield shown
         for caption in [*self._notes(dropped), *self.table.captions, *self._hidden(dropped)]:
-            yield Padding(Text(caption), (0, 0, 0, 1))
+            yield Padding(Text(visible(caption)), (0, 0, 0, 1))
 
     def _notes(self, dropped: Sequence[str]) -> list[str]:
         """The notes as lines under the table, where their column had to go."""
@@ -228,7 +243,7 @@ class TerminalTable:
         from rich.text import Text
 
         shown = RichTable(
-            title=Text(table.title), box=box.SIMPLE_HEAD, show_edge=False, title_justify="left", pad_edge=False
+            title=Text(visible(table.title)), box=box.SIMPLE_HEAD, show_edge=False, title_justify="left", pad_edge=False
         )
         texts = [
             [
@@ -254,4 +269,4 @@ class TerminalTable:
 
 def _marked_text(cell: Cell, column: Column) -> str:
     """A column with a mark keeps its place free in the other rows, so that digits stand under digits."""
-    return cell.text + (MARK if cell.best else " " if column.better else "")
+    return visible(cell.text, lines=True) + (MARK if cell.best else " " if column.better else "")

@@ -7,12 +7,13 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tuneoff.errors import DataError
 from tuneoff.tasks.table import Table, name_classes
-from tuneoff.words import listed, near
+from tuneoff.words import listed, near, shortened
 
 MOST_LISTED = 8
 
@@ -22,7 +23,7 @@ def find_file(given: str, base: Path, key: str) -> Path:
 
     Raises DataError if it is in neither, with the places looked in and the files there with a name like it.
     """
-    places = _places(given, base)
+    places = _places(given, base, key)
     for place in places:
         if place.is_file():
             return place
@@ -36,7 +37,7 @@ def find_file(given: str, base: Path, key: str) -> Path:
 
 def find_folder(given: str, base: Path, key: str) -> Path:
     """Return the folder that a study means, as `find_file` does for a file."""
-    places = _places(given, base)
+    places = _places(given, base, key)
     for place in places:
         if place.is_dir():
             return place
@@ -53,7 +54,10 @@ def read_table(path: Path, origin: str) -> Table:
     if suffix not in READERS:
         hint = " If it holds one JSON object a line, name it .jsonl." if suffix == ".json" else ""
         raise DataError(f"{origin}: files are read as {listed(READERS)}, not as '{suffix}'.{hint}")
-    table = READERS[suffix](path, origin)
+    try:
+        table = READERS[suffix](path, origin)
+    except OSError as error:
+        raise DataError(f"{origin}: cannot be read: {error.strerror or error}.") from error
     if not len(table):
         raise DataError(f"{origin}: the file has no rows. A split needs at least one.")
     return table
@@ -74,10 +78,25 @@ def _read_json_lines(path: Path, origin: str) -> Table:
             ) from error
         if not isinstance(row, dict):
             raise DataError(f"{origin}, line {number}: a JSON {type(row).__name__}, where an object is expected.")
+        if "\\u" in line:
+            refuse_surrogates(row, f"{origin}, line {number}")
         rows.append(row)
         places.append(number)
     columns = dict.fromkeys(column for row in rows for column in row)
     return Table(origin, tuple(columns), rows, places)
+
+
+def refuse_surrogates(row: Mapping[str, Any], where: str) -> None:
+    """Raise DataError for an object with half of a surrogate pair in it, which JSON can spell and UTF-8 cannot."""
+    for column, value in row.items():
+        text = json.dumps([column, value], ensure_ascii=False)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = text[error.start]
+            raise DataError(
+                f"{where}, field {column!r}: half of a surrogate pair ({half!r}), which is no text. Remove it."
+            ) from error
 
 
 def read_separated(path: Path, origin: str, delimiter: str) -> Table:
@@ -140,22 +159,40 @@ def _read_parquet(path: Path, origin: str) -> Table:
     try:
         # ParquetFile, not read_table: that one would add columns from the names of the folders above.
         content = pq.ParquetFile(path).read()
-    except pa.ArrowException as error:
-        raise DataError(f"{origin}: not a Parquet file that can be read ({error}).") from error
-    _refuse_repeated(content.column_names, origin)
-    rows = content.to_pylist()
+        _refuse_repeated(content.column_names, origin)
+        rows = content.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{origin}: not a Parquet file that can be read ({reason}). Copy it again, or write it anew."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{origin}: a text in it is not UTF-8 ({error}). Write the file anew as UTF-8.") from error
     table = Table(origin, tuple(content.column_names), rows, range(len(rows)), "row")
-    return name_classes(table, _class_names(content.schema.metadata or {}))
+    return name_classes(table, _class_names(content.schema.metadata or {}, origin))
 
 
-def _class_names(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
+def _class_names(metadata: dict[bytes, bytes], origin: str) -> dict[str, tuple[str, ...]]:
     """Return the class names that the `datasets` library keeps in a Parquet file's metadata, by column."""
-    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    return {
-        column: tuple(feature["names"])
-        for column, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-    }
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        found = {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+        if not all(isinstance(names, list) and all(map(_is_text, names)) for names in found.values()):
+            raise TypeError("names of classes are texts")
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{origin}: its metadata 'huggingface' are not as the datasets library writes them ({error}). Write the "
+            "file anew, without them if the labels are names."
+        ) from error
+    return {column: tuple(names) for column, names in found.items()}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _decoded(path: Path, origin: str) -> str:
@@ -173,9 +210,17 @@ def _refuse_repeated(columns: list[str], origin: str) -> None:
         raise DataError(f"{origin}, line 1: columns that occur twice: {listed(map(repr, repeated))}. Rename one.")
 
 
-def _places(given: str, base: Path) -> list[Path]:
-    path = Path(given).expanduser()
-    return list(dict.fromkeys([(base / path).resolve(), path.resolve()]))
+def _places(given: str, base: Path, key: str) -> list[Path]:
+    try:
+        path = Path(given).expanduser()
+        places = [(base / path).resolve(), path.resolve()]
+        for place in places:
+            place.is_file()  # raises for a name that no file can have
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name that is too long, a link to itself, the home of nobody.
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise DataError(f"{key}: '{shortened(given)}' cannot be looked for: {reason}. Correct the path.") from error
+    return list(dict.fromkeys(places))
 
 
 def _near_by(place: Path) -> str:

@@ -51,7 +51,7 @@ def _ids(split: Split, prefixed: Collection[str]) -> list[str]:
     return [f"{split.name}:{row if one is None else one}" for row, one in known]
 
 
-def cut_folds(pool: Split, folds: int, *, n_classes: int) -> list[list[int]]:
+def cut_folds(pool: Split, folds: int, *, classes: Sequence[str]) -> list[list[int]]:
     """Return the rows of each fold, in their order: each row in one, rows of one group together.
 
     Each class is spread over the folds as evenly as whole groups allow: the groups, largest first, go one after another
@@ -70,19 +70,19 @@ def cut_folds(pool: Split, folds: int, *, n_classes: int) -> list[list[int]]:
             "folds. Ask for fewer folds, or group by another column (task.group)."
         )
     groups = [members[key] for key in sorted(members, key=lambda key: (-len(members[key]), scattered(key)))]
-    counts = np.array([np.bincount(pool.labels[group], minlength=n_classes) for group in groups])
+    counts = np.array([np.bincount(pool.labels[group], minlength=len(classes)) for group in groups])
     chosen = _spread(counts, folds)
     found = [
         sorted(row for group, at in zip(groups, chosen, strict=True) if at == fold for row in group)
         for fold in range(folds)
     ]
-    totals = np.bincount(pool.labels, minlength=n_classes)
+    totals = np.bincount(pool.labels, minlength=len(classes))
     for fold, rows in enumerate(found):
-        alone = np.flatnonzero((totals > 0) & (np.bincount(pool.labels[rows], minlength=n_classes) == totals))
+        alone = np.flatnonzero((totals > 0) & (np.bincount(pool.labels[rows], minlength=len(classes)) == totals))
         if len(alone):
             raise DataError(
-                f"protocol.folds: class number {alone[0]} would occur in fold {fold} alone, so nothing could learn it "
-                "there. Ask for more folds, or group by another column (task.group)."
+                f"protocol.folds: the label '{classes[alone[0]]}' would occur in fold {fold} alone, so nothing could "
+                "learn it there. Ask for more folds, or group by another column (task.group)."
             )
     return found
 

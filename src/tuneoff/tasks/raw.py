@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from tuneoff.tasks.data_set import ALSO, Split, TaskData
 from tuneoff.tasks.folds import POOL, FoldedTask, cut_folds, pooled
 from tuneoff.tasks.splits import cut_dev, drop_overlap, overlap_notes, take
 from tuneoff.tasks.table import Table
-from tuneoff.words import listed
+from tuneoff.words import listed, near
 
 FINGERPRINT_VERSION = 1
 WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -76,7 +76,7 @@ class RawTask:
         aside = {name: split for name, split in splits.items() if name not in LABELLED}
         notes += self._about_also(pool, splits, class_names)
         tasks = []
-        for rows in cut_folds(pool, folds, n_classes=len(class_names)):
+        for rows in cut_folds(pool, folds, classes=class_names):
             rest = np.setdiff1d(np.arange(len(pool)), rows).tolist()
             cut = {"train": take(pool, rest, "train"), "test": take(pool, rows, "test"), **aside}
             said = list(notes)
@@ -134,7 +134,7 @@ class RawTask:
         """Return the class names and all splits, complete, with each label known."""
         train = self.tables["train"]
         names = {
-            split: table.names(self.label_column, "task.label")
+            split: table.labels(self.label_column, "task.label")
             for split, table in self.tables.items()
             if split != "unlabelled"
         }
@@ -144,20 +144,25 @@ class RawTask:
                 f"{train.origin}: all {len(train):,} rows have the label '{names['train'][0]}' (field "
                 f"'{self.label_column}'); a comparison needs at least two labels."
             )
-        classes = self.classes or train.class_names.get(self.label_column) or order_classes(here)
+        declared = self.classes or train.class_names.get(self.label_column)
+        classes = declared or order_classes(here)
         for split, labels in names.items():
             for index, label in enumerate(labels):
                 if label not in here or label not in classes:
-                    self._refuse(split, index, label, here, classes)
+                    self._refuse(split, index, label, here, declared)
         return classes, {split: self._split(split, classes, names.get(split)) for split in self.tables}
 
-    def _refuse(self, split: str, index: int, label: str, here: Iterable[str], classes: tuple[str, ...]) -> None:
+    def _refuse(
+        self, split: str, index: int, label: str, here: Collection[str], declared: tuple[str, ...] | None
+    ) -> None:
         where = self.tables[split].where(index, self.label_column)
-        if label not in classes:
-            raise DataError(f"{where}: '{label}' is no label of this task, which has: {listed(classes)}.")
+        if declared is not None and label not in declared:
+            raise DataError(
+                f"{where}: '{label}' is no label of this task, which has: {listed(declared)}.{near(label, declared)}"
+            )
         raise DataError(
-            f"{where}: the label '{label}' does not occur in train, so nothing could learn it. Train has: "
-            f"{listed(sorted(here))}. Correct the label, or give train rows with it."
+            f"{where}: the label '{label}' does not occur in train, so nothing could learn it.{near(label, here)} "
+            f"Train has: {listed(sorted(here))}. Correct the label, or give train rows with it."
         )
 
     def _split(self, name: str, classes: tuple[str, ...], labels: list[str] | None) -> Split:

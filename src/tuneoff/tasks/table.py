@@ -7,6 +7,7 @@ from typing import Any, Literal
 from tuneoff.errors import DataError
 from tuneoff.words import listed, near, shortened
 
+LONGEST_LABEL = 200
 SCALARS = (str, int, float, bool, type(None))
 
 
@@ -41,7 +42,7 @@ class Table:
             return
         message = f"{self.origin}: there is no column '{column}' ({key}).{near(column, self.columns)}"
         message += f" Columns there: {listed(self.columns)}."
-        if len(self.columns) == 1 and any(mark in self.columns[0] for mark in ";|\t"):
+        if len(self.columns) == 1 and any(mark in self.columns[0] for mark in ";|\t,"):
             message += " The fields seem to be separated otherwise: .csv is read with commas, .tsv with tabs."
         raise DataError(message)
 
@@ -49,6 +50,17 @@ class Table:
         """Return a text column; DataError for a value that is not text, or is empty."""
         self.require(column, "task.text")
         return [self._text(index, column) for index in range(len(self))]
+
+    def labels(self, column: str, key: str) -> list[str]:
+        """Return a column of labels as `names` does; DataError also for one so long that it is a text."""
+        labels = self.names(column, key)
+        for index, label in enumerate(labels):
+            if len(label) > LONGEST_LABEL:
+                raise DataError(
+                    f"{self.where(index, column)}: {len(label):,} characters are no label (at most {LONGEST_LABEL}). "
+                    f"Name the column with the labels ({key}); columns there: {listed(self.columns)}."
+                )
+        return labels
 
     def names(self, column: str, key: str) -> list[str]:
         """Return a column of labels or groups as text; DataError for anything but text, whole numbers and booleans."""
@@ -100,13 +112,6 @@ class Table:
     def _clean(self, index: int, column: str, value: str) -> str:
         if not value.strip():
             raise DataError(f"{self.where(index, column)}: the value is empty. Fill it in or remove the row.")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"{self.where(index, column)}: half of a surrogate pair at character {error.start}, which is no text. "
-                "Remove it."
-            ) from error
         return value
 
 
