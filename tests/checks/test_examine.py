@@ -1,0 +1,106 @@
+"""All checks together, what a study does with their findings, and what the report shows of them."""
+
+import json
+
+import pytest
+
+from tuneoff.checks import all_checks
+from tuneoff.checks.base import Check
+from tuneoff.checks.examine import _guarded, check_names, errors, examine, examine_quickly
+from tuneoff.checks.finding import Finding, worst_first
+from tuneoff.checks.kept import FILE, finding_rows, keep_findings
+from tuneoff.errors import DataError, StudyError
+from tuneoff.evidence.results import build_results
+from tuneoff.report.doctor_table import doctor_table
+from tuneoff.running import run_study
+from tuneoff.store import Store
+
+NAMES = {
+    *("determinism", "frozen", "hand-over", "labels", "leakage", "learning", "length", "memory", "numbers", "padding"),
+    *("power", "round-trip", "seeding", "shortcut"),
+}
+
+
+def test_every_check_of_the_folder_is_found_and_has_a_question():
+    assert {check.name for check in all_checks()} == NAMES
+    assert all(check.question.endswith("?") for check in all_checks())
+
+
+def test_a_healthy_study_has_no_error_and_every_check_says_what_it_tried(studied):
+    said = []
+    found = examine(studied(["linear-probe", "lora", "full", "linear-probe+lora"], "bert"), said.append)
+    assert not errors(found), errors(found)
+    assert {one.check for one in found} == NAMES
+    assert [one.severity for one in found] == [one.severity for one in worst_first(found)]
+    assert "checking lora on tiny-bert" in said
+
+
+def test_quick_checks_need_no_model(studied, monkeypatch):
+    monkeypatch.setattr("tuneoff.training.build.build_classifier", lambda *_: pytest.fail("a model was built"))
+    found = examine_quickly(studied(["linear-probe", "full"]))
+    assert {one.check for one in found} == {"labels", "leakage", "length", "memory", "numbers", "power"}
+
+
+def test_a_check_that_cannot_be_made_is_a_finding_too():
+    class Broken(Check):
+        name, question = "broken", "?"
+
+        def of_study(self, patient):
+            yield self.finding("note", "begun.")
+            raise DataError("no such row")
+
+    begun, broken = _guarded(Broken(), Broken().of_study(None))
+    assert begun.severity == "note" and broken.severity == "warning"
+    assert broken.sentence == "This check could not be made: no such row."
+
+
+@pytest.fixture
+def leaking(study, tmp_path):
+    """A study whose test rows stand in train."""
+    read = study(["linear-probe"], steps=1, eval_every=1)
+    (tmp_path / "test.jsonl").write_text((tmp_path / "train.jsonl").read_text().split("\n", 9)[0] + "\n" * 1)
+    rows = (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines()[:8]
+    (tmp_path / "test.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return read
+
+
+def test_an_error_stops_a_study_before_its_first_step_and_says_how_to_go_on(leaking, listener, tmp_path):
+    heard = listener()
+    with pytest.raises(StudyError, match=r"(?s)leakage \(test\): 8 of 8 .*--force leakage") as told:
+        run_study(leaking, tmp_path / "out", heard)
+    assert len(told.value.problems) == 2 and not heard.heard
+    (kept,) = [one for one in finding_rows(Store(tmp_path / "out")) if one["severity"] == "error"]
+    assert kept["check"] == "leakage" and not kept["forced"]
+
+
+def test_forced_it_runs_and_table_and_report_say_so(leaking, listener, tmp_path, no_figures):
+    store = run_study(leaking, tmp_path / "out", listener(), forced=["leakage"])
+    results = build_results(store)
+    (forced,) = [one for one in results["study"]["notices"] if one["id"] == "doctor_forced"]
+    assert forced["text"].startswith("An error was set aside by --force leakage (test): 8 of 8")
+    table = doctor_table(results)
+    assert [cell.text for cell in table.rows[0]][:3] == ["leakage", "test", "error, set aside"]
+    page = (store.root / "report.html").read_text(encoding="utf-8")
+    assert "Before the first step" in page and "error, set aside" in page and forced["text"] in page
+
+
+def test_warnings_are_notices_and_what_is_fine_is_not(tmp_path):
+    from tuneoff.evidence.notices import about_doctor
+
+    findings = [
+        Finding("power", "warning", "It is weak.", about=None),
+        Finding("length", "fine", "Nothing is cut.", about="m"),
+        Finding("labels", "note", "A note.", about="train"),
+    ]
+    store = Store(tmp_path)
+    keep_findings(store, findings, [])
+    assert json.loads((tmp_path / FILE).read_text())["findings"] == finding_rows(store)
+    (notice,) = about_doctor(finding_rows(store))
+    assert notice["text"] == "Before the first step, power warned of the study: It is weak."
+    assert [Finding.from_json({k: v for k, v in row.items() if k != "forced"}) for row in finding_rows(store)] == findings
+
+
+def test_a_forced_check_that_there_is_not_is_refused_with_the_near_one():
+    check_names(["leakage", "hand-over"])
+    with pytest.raises(StudyError, match=r"--force leakages: there is no such check\. Did you mean 'leakage'\?"):
+        check_names(["leakages"])
