@@ -132,6 +132,14 @@ def test_class_names_that_look_alike_and_mean_different_things(patient, rows, no
     assert not_fine(CHECK, patient(rows(99, labels=classes), rows(99, 1000, labels=classes))) == []
 
 
+def test_names_are_data_and_come_out_short_and_harmless(patient, rows):
+    bad = ["a" * 10**6, "\x1b[31mred", "\u202eyes"]
+    findings = list(CHECK.of_study(patient(rows(60, labels=bad), rows(40, 1000, labels=bad[:1]))))
+    assert {one.severity for one in findings} == {"fine", "error", "warning"}
+    for finding in findings:
+        assert len(finding.sentence) < 500 and finding.sentence.isprintable()
+
+
 # Names in different order between splits
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
 from tuneoff.checks.likeness import near_pairs, normalised_keys, spread_evenly
-from tuneoff.checks.rows import MOST_NAMED, label_numbers, labelled, numbers, share, trained_data
+from tuneoff.checks.rows import MOST_NAMED, label_numbers, labelled, numbers, quoted, share, trained_data
 from tuneoff.checks.tables import chi_square, p_said
 from tuneoff.tasks.data_set import ALSO, Split, TaskData
 from tuneoff.words import listed
@@ -63,9 +63,11 @@ class Labels(Check):
         evidence = {"counts": counts, "commonest": commonest, "commonest_share": train[commonest] / rows}
         told = []
         if train[commonest] > COMMONEST * rows:
-            told.append(f"{share(train[commonest], rows)} of the {rows:,} train rows have the label '{commonest}'")
+            told.append(
+                f"{share(train[commonest], rows)} of the {rows:,} train rows have the label {quoted(commonest)}"
+            )
         if rare:
-            few = listed((f"'{label}' {count}" for label, count in rare.items()), MOST_NAMED)
+            few = listed((f"{quoted(label)} {count}" for label, count in rare.items()), MOST_NAMED)
             told.append(f"classes with fewer than {FEWEST_ROWS} rows of train: {few}")
         if told:
             advice = (
@@ -73,7 +75,7 @@ class Labels(Check):
             )
             sentence = "; ".join(told) + "."
             return self.finding("warning", sentence[0].upper() + sentence[1:], advice, about="train", evidence=evidence)
-        spread = listed((f"'{label}' {share(count, rows)}" for label, count in train.items()), MOST_NAMED)
+        spread = listed((f"{quoted(label)} {share(count, rows)}" for label, count in train.items()), MOST_NAMED)
         return self.finding("fine", f"The {rows:,} train rows have the labels {spread}.", evidence=evidence)
 
     def _one_only(self, data: TaskData) -> Iterator[Finding]:
@@ -87,7 +89,7 @@ class Labels(Check):
             limit = " and raise task.limit if it is set" if not further else ""
             yield self.finding(
                 "note" if further else "error",
-                f"All {len(split):,} rows of {name} have the label '{label}', so {meaning}.",
+                f"All {len(split):,} rows of {name} have the label {quoted(label)}, so {meaning}.",
                 f"Give {name} rows of every label{limit}.",
                 about=name,
                 evidence={"counts": present},
@@ -101,7 +103,7 @@ class Labels(Check):
         shares = [share(int(counts[widest]), int(counts.sum())) for counts in (train, test)]
         evidence = {"p": found.p, "cramers_v": found.v, "label": data.classes[widest], "gap": float(gaps[widest])}
         test_said = f"chi-square {p_said(found.p)}, V {found.v:.2f}"
-        said = f"label '{data.classes[widest]}': {shares[0]} and {shares[1]}; {test_said}"
+        said = f"label {quoted(data.classes[widest])}: {shares[0]} and {shares[1]}; {test_said}"
         if found.p <= CERTAIN and found.v >= LARGE:
             return self.finding(
                 "warning",
@@ -120,7 +122,7 @@ class Labels(Check):
             alike[_as_meant(name)].append(name)
         doubled = [names for names in alike.values() if len(names) > 1]
         if doubled:
-            said = listed((" and ".join(map(repr, names)) for names in doubled), MOST_NAMED)
+            said = listed((" and ".join(map(quoted, names)) for names in doubled), MOST_NAMED)
             return self.finding(
                 "warning",
                 f"Class names that differ in case, spaces or leading zeros alone count as different classes: {said}.",
@@ -149,8 +151,8 @@ class Labels(Check):
         return self.finding(
             "warning",
             f"{rows:,} of the {len(train):,} train rows ({share(rows, len(train))}) have the same texts as another row "
-            f"and another label, such as rows {named[0][0]} and {named[0][1]} (counted from 0): '{first}' and "
-            f"'{second}'.",
+            f"and another label, such as rows {named[0][0]} and {named[0][1]} (counted from 0): {quoted(first)} and "
+            f"{quoted(second)}.",
             "Correct the labels or remove the rows; nothing can learn both.",
             about="train",
             evidence={**evidence, "examples": named},

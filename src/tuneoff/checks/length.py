@@ -7,7 +7,7 @@ import numpy as np
 
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
-from tuneoff.checks.rows import label_numbers, share
+from tuneoff.checks.rows import label_numbers, quoted, share
 from tuneoff.checks.tables import chi_square, p_said
 from tuneoff.models.text import Tokens
 from tuneoff.training.workplace import Workplace
@@ -77,6 +77,6 @@ def _told(suffers: Mapping[str, Any]) -> str:
         return ""
     most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
     return (
-        f"; label '{most}' suffers most, with {share(shares[most], 1)} of its train rows at the limit, '{least}' "
-        f"least, with {share(shares[least], 1)} (chi-square {p_said(suffers['p'])})"
+        f"; label {quoted(most)} suffers most, with {share(shares[most], 1)} of its train rows at the limit, "
+        f"{quoted(least)} least, with {share(shares[least], 1)} (chi-square {p_said(suffers['p'])})"
     )

@@ -1,6 +1,7 @@
 """Power: the smallest difference that a study can find, before the hours are spent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from math import comb
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,8 @@ class Power(Check):
             )
             return
         seeds = _seeds(protocol)
-        design, level = _design(seeds, examples), ALPHA / pairs
-        smallest = smallest_difference(design, level)
+        level = ALPHA / pairs
+        smallest, needed = _reach(seeds, examples, level)
         evidence: dict[str, Any] = {
             "examples": examples,
             "seeds": seeds,
@@ -83,11 +84,7 @@ class Power(Check):
         models = " between two trained models" if seeds == 1 else ""
         sentence = f"With {of}, this design finds differences of {100 * smallest:.1f} points or more{models} {terms}"
         if smallest > WANTED:
-            needed = {
-                "examples": examples_needed(design, WANTED, level),
-                "seeds": seeds_needed(design, WANTED, level),
-            }
-            evidence["needed_for_3_points"] = needed
+            evidence["needed_for_3_points"] = dict(needed)
             sentence += f"; {_needed(needed)}"
         large = smallest > TOO_LARGE
         yield self.finding(
@@ -104,6 +101,17 @@ def _most(protocol: "Protocol") -> str:
     return "" if protocol.until_clear is None else "up to "
 
 
+@cache
+def _reach(seeds: int, examples: int, level: float) -> tuple[float | None, Mapping[str, int | None]]:
+    """Return the smallest difference that a design finds, and the examples and the seeds that 3 points would need."""
+    design = _design(seeds, examples)
+    smallest = smallest_difference(design, level)
+    if smallest is None or smallest <= WANTED:
+        return smallest, {}
+    needed = examples_needed(design, WANTED, level), seeds_needed(design, WANTED, level)
+    return smallest, dict(zip(("examples", "seeds"), needed, strict=True))
+
+
 def _design(seeds: int, examples: int) -> Design:
     """Return the design as it is supposed to be."""
     if seeds == 1:
@@ -112,7 +120,7 @@ def _design(seeds: int, examples: int) -> Design:
     return Design(seeds, examples, DISCORDANCE, BETWEEN_SEEDS**2, lasting, DISCORDANCE - lasting)
 
 
-def _needed(needed: dict[str, int | None]) -> str:
+def _needed(needed: Mapping[str, int | None]) -> str:
     """Return what 3 points would take, in words."""
     ways = [f"{two_digits(count):,} {name}" for name, count in needed.items() if count is not None]
     points = f"{100 * WANTED:g} points"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tuneoff.tasks.data_set import Split, TaskData
+from tuneoff.words import shortened
 
 if TYPE_CHECKING:
     from tuneoff.checks.patient import Patient
@@ -30,6 +31,11 @@ def label_numbers(split: Split) -> list[int]:
 def numbers(split: Split, places: Sequence[int]) -> list[int]:
     """Return the numbers that some rows of a split have in their file, counted from 0; at most five."""
     return [int(split.rows[place]) for place in places[:MOST_NAMED]]
+
+
+def quoted(label: str) -> str:
+    """Return a class name in quotation marks, cut if it is long, with what cannot be printed written as escapes."""
+    return shortened(repr(label))
 
 
 def share(part: float, whole: float) -> str:
