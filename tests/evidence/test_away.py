@@ -1,5 +1,6 @@
 """Further test sets: evaluated once at the end of a run, measured from predictions, never silently missing."""
 
+import csv
 import json
 
 import jsonschema
@@ -9,11 +10,11 @@ import yaml
 
 from tuneoff.evidence.metrics import measure_frame
 from tuneoff.evidence.results import SCHEMA_FILE, build_results
+from tuneoff.report import write_report
 from tuneoff.report.away_tables import away_table
 from tuneoff.running import compute_study, run_study
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-SPREAD = {"n": 2, "mean": 0.5, "sd": 0.1, "min": 0.4, "max": 0.6}
 
 
 @pytest.fixture
@@ -48,6 +49,15 @@ def test_each_run_is_evaluated_there_once_at_its_end_and_reported(away, listener
     assert results["tasks"][0]["splits"]["also:far"]["rows"] == 11
     page = (store.root / "report.html").read_text(encoding="utf-8")
     assert page.count("<h2>Away from the training data</h2>") == 1
+    tables = store.root / "tables"
+    rows = list(csv.DictReader((tables / "away.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["technique"], row["set"], row["runs"]) for row in rows] == [
+        ("linear-probe", "far", "2"),
+        ("linear-probe+lora", "far", "2"),
+    ]
+    assert float(rows[1]["drop"]) == row["also"]["far"]["drop"]["mean"]
+    assert "| far |" in (tables / "away.md").read_text(encoding="utf-8").replace("---:", "")
+    assert r"\toprule" in (tables / "away.tex").read_text(encoding="utf-8")
 
 
 def test_a_set_added_later_is_evaluated_with_the_kept_weights(study, away, listener, tmp_path, write_rows):
@@ -104,6 +114,11 @@ def test_without_further_sets_there_is_no_section(study, listener, tmp_path):
     store = compute_study(study(), tmp_path / "out", listener())
     results = build_results(store)
     assert results["runs"][0]["also"] == results["techniques"][0]["also"] == {} and not away_table(results).rows
+    left = tmp_path / "out" / "tables" / "away.csv"  # of a study that had some
+    left.parent.mkdir()
+    left.touch()
+    write_report(store)
+    assert not left.exists() and (left.parent / "pairs.csv").is_file()
 
 
 def test_with_folds_there_are_means_over_runs_and_no_interval(away, listener, tmp_path):
@@ -133,16 +148,3 @@ def test_trials_do_not_see_it(study, away, listener, tmp_path):
     assert [row["split"] for _, row in later.heard] == ["also:far"]  # no trial is run again
     for record in store.tuning_records():
         assert set(store.predictions(record.address)["split"]) == {"dev"}
-
-
-def test_the_table_sets_test_and_further_sets_side_by_side(made_up, tmp_path):
-    results = build_results(made_up(techniques=("lora", "full"), seeds=2).write(tmp_path))
-    for row in results["techniques"]:
-        row["also"] = {"far": {"metrics": row["metrics"], "accuracy_interval": None, "drop": SPREAD}}
-    row = results["techniques"][0]
-    row["metrics"]["accuracy"] = {**SPREAD, "mean": 0.51234, "sd": 0.02}
-    row["accuracy_interval"] = {"low": 0.4, "high": 0.6, "level": 0.95, "covers": "seeds and examples"}
-    row["also"]["far"]["drop"] = {**SPREAD, "mean": 0.1234, "sd": 0.05}
-    table = away_table(results)
-    assert [column.title for column in table.columns] == ["technique", "test", "far", "drop, points"]
-    assert [cell.text for cell in table.rows[0]] == ["lora", "0.512 (0.400 to 0.600)", "0.512 ± 0.020", "12.3 ± 5.0"]

@@ -18,7 +18,8 @@ REPORT, FIGURES, TABLES = "report.html", "figures", "tables"
 def write_report(store: Store) -> Path:
     """Write results.json, report.html, figures/ (SVG and PNG) and tables/ (Markdown, CSV, LaTeX); returns the page.
 
-    Figures of techniques that the study no longer has are removed. Raises StoreError for a directory that cannot be
+    Figures of techniques that the study no longer has are removed, and the table of further test sets where there are
+    none. Raises StoreError for a directory that cannot be
     read.
     """
     from tuneoff.evidence.results import build_results, save_results
@@ -54,6 +55,7 @@ def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]
 
 def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
     from tuneoff.files import write_text
+    from tuneoff.report.away_tables import away_table, raw_away_table
     from tuneoff.report.pair_tables import pair_tables, raw_pairs_table
     from tuneoff.report.table import csv_text, latex, markdown
     from tuneoff.report.tables import results_table
@@ -67,6 +69,13 @@ def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
     texts = {"md": "\n".join(map(markdown, pairs)), "tex": "\n".join(map(latex, pairs))}
     for suffix, text in {**texts, "csv": csv_text(raw_pairs_table(results))}.items():
         write_text(folder / f"pairs.{suffix}", text)
+    away, raw = away_table(results), raw_away_table(results)
+    for suffix, text in {"md": markdown(away), "csv": csv_text(raw), "tex": latex(away)}.items():
+        path = folder / f"away.{suffix}"
+        if raw.rows:
+            write_text(path, text)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def terminal_table(results: Mapping[str, Any]) -> "TerminalTable":

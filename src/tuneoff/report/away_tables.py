@@ -1,8 +1,9 @@
-"""The table of what techniques reach on further test sets, beside test."""
+"""What techniques reach on further test sets: beside test for readers, and all of it for programs."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from tuneoff.evidence.metrics import METRICS
 from tuneoff.report.formats import mean_spread
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, several_models
@@ -28,6 +29,26 @@ def away_table(results: Results, say: Words = WORDS) -> Table:
             cells += [_accuracy(row["also"][name], say), _drop(row["also"][name]["drop"], say)]
         rows.append([*([Cell(row["model"], row["model"])] if several_models(results) else []), *cells])
     return Table("away", say("html.away"), columns, rows, [say("away.caption")])
+
+
+def raw_away_table(results: Results) -> Table:
+    """Return a row for each technique and further set with raw values, for programs; always the same columns.
+
+    Metrics and the drop are means over runs with standard deviations, shares and not points; a technique that was not
+    measured there has its row with nothing in it.
+    """
+    names = ("model", "task", "technique", "set", "runs", *METRICS, "accuracy_low", "accuracy_high", "drop")
+    columns = [Column(name, name, spread=name in METRICS or name == "drop") for name in names]
+    rows = []
+    for row in results["techniques"]:
+        for name, found in row["also"].items():
+            metrics, interval = found["metrics"], found["accuracy_interval"] or {"low": None, "high": None}
+            values = (row["model"], row["task"], row["technique"], name, metrics["accuracy"]["n"])
+            spreads = [Cell("", metrics[metric]["mean"], metrics[metric]["sd"]) for metric in METRICS]
+            bounds = [Cell("", interval[bound]) for bound in ("low", "high")]
+            drop = Cell("", found["drop"]["mean"], found["drop"]["sd"])
+            rows.append([*(Cell("", value) for value in values), *spreads, *bounds, drop])
+    return Table("away", "", columns, rows)
 
 
 def _accuracy(found: Mapping[str, Any], say: Words) -> Cell:
