@@ -1,12 +1,8 @@
 """Which examples each technique had right, from made-up run directories."""
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from tuneoff.evidence.answers import answers
 from tuneoff.evidence.results import build_results
-from tuneoff.store import PREDICTIONS, StageAddress
+from tuneoff.store import StageAddress
 
 KEY = ("small-e5", "mini-rte-ru-phenomenon", "lora")
 
@@ -33,18 +29,16 @@ def test_seeds_that_failed_or_are_missing_are_not_there(tmp_path, made_up):
 def test_columns_are_the_rows_by_number_in_whatever_order_they_were_written(tmp_path, made_up):
     store = made_up(techniques=("lora",), seeds=2).write(tmp_path)
     before = found(store)[KEY]
-    path = store.folder(StageAddress(*KEY, 1)) / PREDICTIONS
-    table = pq.read_table(path)
-    pq.write_table(table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows))), path)
+    address = StageAddress(*KEY, 1)
+    frame = store.predictions(address)
+    store.finish(store.record(address), store.history(address), frame.sample(frac=1, random_state=0), None)
     after = found(store)[KEY]
     assert (after.examples == before.examples).all() and (after.right == before.right).all()
 
 
 def test_a_seed_measured_on_other_examples_is_left_out(tmp_path, made_up):
     store = made_up(techniques=("lora",), seeds=3).write(tmp_path)
-    path = store.folder(StageAddress(*KEY, 1)) / PREDICTIONS
-    table = pq.read_table(path)
-    place = table.schema.get_field_index("row")
-    moved = pa.array(table["row"].to_numpy() + 1000, type=table.schema.field("row").type)
-    pq.write_table(table.set_column(place, "row", moved), path)
+    address = StageAddress(*KEY, 1)
+    frame = store.predictions(address)
+    store.finish(store.record(address), store.history(address), frame.assign(row=frame["row"] + 1000), None)
     assert found(store)[KEY].seeds == (0, 2)
