@@ -88,7 +88,7 @@ def test_a_whole_study_can_be_given_as_a_mapping_or_a_file(parts, tmp_path, monk
     def run_study(read, out, listener):
         asked.append((read.study.name, read.study.protocol.steps, out.as_posix()))
         store = Store(tmp_path / "made")
-        store.create("name: x\nmodels: []\ntask: {name: mini_rte}\ntechniques: []\n", {})
+        store.create("name: x\nmodels: [{id: m}]\ntask: {name: mini_rte}\ntechniques: [{name: full}]\n", {})
         return store
 
     monkeypatch.setattr("tuneoff.running.run_study", run_study)
