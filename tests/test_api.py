@@ -37,7 +37,8 @@ def parts(model_folder, write_rows, tmp_path, monkeypatch):
 
 def test_the_public_names():
     assert tuneoff.__all__ == [
-        *("DataError", "ModelError", "Result", "StoreError", "Study", "StudyError", "TuneoffError", "load", "run")
+        *("DataError", "ModelError", "Result", "StoreError", "Study", "StudyError", "TuneoffError"),
+        *("doctor", "load", "run"),
     ]
     assert dir(tuneoff) == tuneoff.__all__
     for name in tuneoff.__all__:
@@ -88,7 +89,7 @@ def test_a_whole_study_can_be_given_as_a_mapping_or_a_file(parts, tmp_path, monk
     def run_study(read, out, listener):
         asked.append((read.study.name, read.study.protocol.steps, out.as_posix()))
         store = Store(tmp_path / "made")
-        store.create("name: x\nmodels: []\ntask: {name: mini_rte}\ntechniques: []\n", {})
+        store.create("name: x\nmodels: [{id: m}]\ntask: {name: mini_rte}\ntechniques: [{name: full}]\n", {})
         return store
 
     monkeypatch.setattr("tuneoff.running.run_study", run_study)

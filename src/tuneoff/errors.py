@@ -3,6 +3,7 @@
 TuneoffError
 ├── StudyError    a study file, a command-line setting or a technique's settings
 ├── DataError     a task's files or columns
+│   └── DataNotHereError    files that are not there, or a hub that cannot be reached
 ├── ModelError    a model's folder, architecture or tokenizer
 └── StoreError    a run directory
     └── WriteError    a file that the system does not let us write
@@ -27,6 +28,10 @@ class StudyError(TuneoffError):
 
 class DataError(TuneoffError):
     """A data set that cannot be read or cannot be used; the message names file, line and column."""
+
+
+class DataNotHereError(DataError):
+    """Data that are elsewhere: nothing is known to be wrong with them, and a plan can do without."""
 
 
 class ModelError(TuneoffError):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD_VERSION = 1
-_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")  # as `study.NAME`, which would load pydantic
+_NAME = re.compile(r"(?=.{1,80}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")  # as `study.NAME`, which would load pydantic
 RECORD, HISTORY, PREDICTIONS, WEIGHTS, DONE = (
     "stage.json",
     "history.jsonl",

@@ -119,6 +119,17 @@ def test_data_that_cannot_be_used_are_told_with_file_line_and_field(case, told, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_plan_refuses_bad_data_and_does_without_those_that_are_not_there(run, tmp_path, model_folder):
+    task = {"train": "train.csv", "test": "test.csv", "text": ["text"], "label": "label"}
+    study = {"model": str(model_folder("bert")), "task": task, "techniques": ["full"], "protocol": {"steps": 1}}
+    (tmp_path / "study.yaml").write_text(json.dumps(study), encoding="utf-8")
+    status, out, _ = run("plan", "study.yaml", "--no-time")
+    assert status == 0 and "no file 'train.csv'" in " ".join(out.split())
+    write(tmp_path, {"train.csv": GOOD_TRAIN, "test.csv": "text,label\nother,z\n"}, "utf-8")
+    status, out, err = run("plan", "study.yaml", "--no-time")
+    assert status == 2 and out == "" and "test.csv, line 2, field 'label'" in err and "Traceback" not in err
+
+
 def laid_over(path, changes):
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 

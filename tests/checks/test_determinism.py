@@ -15,7 +15,7 @@ def test_dropout_that_is_left_on_is_found(loop, severities):
     sick = loop("full")
     sick.eval_mode = sick.model.train
     found = severities(Determinism().of_loop(sick))
-    assert found[0][0] == "error" and found[0][1].startswith("two evaluations from the same state give other logits")
+    assert found[0][0] == "error" and found[0][1].startswith("Two evaluations from the same state give other logits")
 
 
 def test_dropout_that_is_not_seeded_is_found(loop):
@@ -28,4 +28,4 @@ def test_dropout_that_is_not_seeded_is_found(loop):
 
     sick.train_mode = unseeded
     (found,) = Determinism().of_loop(sick)
-    assert found.severity == "error" and found.sentence.startswith("two runs of 3 steps from the same state")
+    assert found.severity == "error" and found.sentence.startswith("Two runs of 3 steps from the same state")

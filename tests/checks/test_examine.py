@@ -66,7 +66,7 @@ def leaking(study, tmp_path):
 
 def test_an_error_stops_a_study_before_its_first_step_and_says_how_to_go_on(leaking, listener, tmp_path):
     heard = listener()
-    with pytest.raises(StudyError, match=r"(?s)leakage \(test\): 8 of 8 .*--force leakage") as told:
+    with pytest.raises(StudyError, match=r"(?s)leakage \(test\): 8 of the 8 .*--force leakage") as told:
         run_study(leaking, tmp_path / "out", heard)
     assert len(told.value.problems) == 2 and not heard.heard
     (kept,) = [one for one in finding_rows(Store(tmp_path / "out")) if one["severity"] == "error"]
@@ -77,7 +77,7 @@ def test_forced_it_runs_and_table_and_report_say_so(leaking, listener, tmp_path,
     store = run_study(leaking, tmp_path / "out", listener(), forced=["leakage"])
     results = build_results(store)
     (forced,) = [one for one in results["study"]["notices"] if one["id"] == "doctor_forced"]
-    assert forced["text"].startswith("An error was set aside by --force leakage (test): 8 of 8")
+    assert forced["text"].startswith("An error was set aside by --force leakage (test): 8 of the 8")
     table = doctor_table(results)
     assert [cell.text for cell in table.rows[0]][:3] == ["leakage", "test", "error, set aside"]
     page = (store.root / "report.html").read_text(encoding="utf-8")
@@ -97,7 +97,9 @@ def test_warnings_are_notices_and_what_is_fine_is_not(tmp_path):
     assert json.loads((tmp_path / FILE).read_text())["findings"] == finding_rows(store)
     (notice,) = about_doctor(finding_rows(store))
     assert notice["text"] == "Before the first step, power warned of the study: It is weak."
-    assert [Finding.from_json({k: v for k, v in row.items() if k != "forced"}) for row in finding_rows(store)] == findings
+    assert [
+        Finding.from_json({k: v for k, v in row.items() if k != "forced"}) for row in finding_rows(store)
+    ] == findings
 
 
 def test_a_forced_check_that_there_is_not_is_refused_with_the_near_one():

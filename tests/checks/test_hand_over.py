@@ -21,4 +21,4 @@ def test_a_head_that_is_lost_on_the_way_is_found(studied, monkeypatch):
     monkeypatch.setattr(build, "load_trained", lambda classifier, path: None)
     (found,) = HandOver().of_study(studied(["linear-probe+lora"]))
     assert found.severity == "error" and found.about == "linear-probe+lora on tiny-bert"
-    assert found.sentence.startswith("it starts with other logits than linear-probe ended with")
+    assert found.sentence.startswith("It starts with other logits than linear-probe ended with")

@@ -133,7 +133,7 @@ def test_class_names_that_look_alike_and_mean_different_things(patient, rows, no
 
 
 def test_names_are_data_and_come_out_short_and_harmless(patient, rows):
-    bad = ["a" * 10**6, "\x1b[31mred", "\u202eyes"]
+    bad = ["a" * 200, "\x1b[31mred", "\u202eyes"]
     findings = list(CHECK.of_study(patient(rows(60, labels=bad), rows(40, 1000, labels=bad[:1]))))
     assert {one.severity for one in findings} == {"fine", "error", "warning"}
     for finding in findings:
@@ -147,7 +147,7 @@ def test_names_are_data_and_come_out_short_and_harmless(patient, rows):
     ("train", "test"), [(["no", "yes"], [0, 1]), ([0, 1], ["no", "yes"]), ([False, True], [0, 1]), ([0, 1], [1, 2])]
 )
 def test_labels_that_another_file_writes_otherwise_are_refused_when_the_task_is_read(patient, rows, train, test):
-    with pytest.raises(DataError, match=r"own-test.jsonl, line \d+, field 'label'.* is no label of this task"):
+    with pytest.raises(DataError, match=r"own-test.jsonl, line \d+, field 'label'.* does not occur in train"):
         patient(rows(60, labels=train), rows(40, 1000, labels=test))
 
 

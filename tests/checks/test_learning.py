@@ -38,4 +38,4 @@ def test_a_loss_that_is_not_finite_is_found(loop):
     with torch.no_grad():
         sick.model.head.weight.fill_(math.inf)
     (found,) = Learning().of_loop(sick)
-    assert found.severity == "error" and found.sentence == "the loss is not finite before the first step."
+    assert found.severity == "error" and found.sentence == "The loss is not finite before the first step."

@@ -40,7 +40,7 @@ def test_logits_that_overflow_are_found(loop):
     whole = sick.logits
     sick.logits = lambda rows: (whole(rows) * 1e6).half().float()
     (found,) = Numbers().of_loop(sick)
-    assert found.severity == "error" and found.sentence == "logits are not finite at this precision."
+    assert found.severity == "error" and found.sentence == "Logits are not finite at this precision."
 
 
 def test_gradients_that_vanish_in_half_precision_are_found(loop):

@@ -29,4 +29,4 @@ def test_a_last_token_that_nobody_reads_is_found(loop):
     sick = loop("full", "qwen3")
     sick.shortened = lambda row: sick.evaluated([row])
     (found,) = Padding().of_loop(sick)
-    assert found.severity == "error" and found.sentence.startswith("the last token of a text changes nothing")
+    assert found.severity == "error" and found.sentence.startswith("The last token of a text changes nothing")

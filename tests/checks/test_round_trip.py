@@ -12,11 +12,11 @@ def test_what_is_saved_gives_the_same_logits_elsewhere_and_what_is_not_saved_is_
     monkeypatch.setattr(Lora, "after_step", drift)
     probe, full, lora = RoundTrip().of_study(studied(["linear-probe", "full", "lora"], "qwen3"))
     assert [probe.severity, full.severity, lora.severity] == ["fine", "fine", "error"]
-    assert lora.about == "lora on tiny-qwen3" and "it gives other logits" in lora.sentence
+    assert lora.about == "lora on tiny-qwen3" and "gives other logits" in lora.sentence
     assert max(probe.evidence["difference"], full.evidence["difference"]) < 1e-6
 
 
 def test_a_process_that_cannot_read_it_is_told(studied, monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     (found,) = RoundTrip().of_study(studied(["linear-probe"]))
-    assert found.severity == "error" and found.sentence.startswith("what was saved cannot be loaded again")
+    assert found.severity == "error" and found.sentence.startswith("What was saved cannot be loaded again")

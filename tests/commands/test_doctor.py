@@ -36,7 +36,7 @@ def test_a_healthy_study_has_status_0_and_nothing_is_written(doctor, tmp_path):
 
 def test_an_error_stands_first_with_what_to_do_and_status_1(doctor):
     status, out, _ = doctor(leak=True)
-    assert status == 1 and out.startswith("✗ error leakage (test): 41 of the 41 test rows stand in train")
+    assert status == 1 and out.startswith("✗ error leakage (test): 41 of the 41 test rows (100%) stand in train")
     assert "task.drop_overlap" in out.splitlines()[1]
 
 

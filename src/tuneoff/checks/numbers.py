@@ -54,14 +54,21 @@ class Numbers(Check):
                 evidence={"tensors": bad},
             )
             return
+        # Of a table only the rows in use have a gradient.
+        modules = loop.model.named_modules()
+        tables = {f"{name}.weight" for name, module in modules if isinstance(module, torch.nn.Embedding)}
         overflown = not bool(torch.isfinite(loop.evaluated(loop.rows)).all())
         with loop.undone():
             for _ in loop.steps(1, 0.0):
                 gradients = {name: value.grad for name, value in loop.trained.items() if value.grad is not None}
                 broken = [name for name, value in gradients.items() if not bool(torch.isfinite(value).all())]
-                dense = [value for value in gradients.values() if bool(value.any())]
-                zero = sum(int((value == 0).sum()) for value in dense if value.dtype in (torch.float16, torch.bfloat16))
-                count = sum(value.numel() for value in dense if value.dtype in (torch.float16, torch.bfloat16))
+                dense = [
+                    value
+                    for name, value in gradients.items()
+                    if value.dtype in (torch.float16, torch.bfloat16) and name not in tables
+                ]
+                zero = sum(int((value == 0).sum()) for value in dense)
+                count = sum(value.numel() for value in dense)
         if overflown or broken:
             what = "logits" if overflown else f"gradients ({broken[0]})"
             yield self.finding(

@@ -9,9 +9,10 @@ from pathlib import Path
 
 
 def main(folder: Path) -> None:
-    """Load each model that was saved in a folder, its adapters merged, and write `reloaded.npy` beside it."""
+    """Load each model that was saved in a folder, its adapters merged, and write its logits beside it."""
     import numpy as np
     import torch
+    from safetensors.torch import load_file, save_file
 
     from tuneoff.models.resolve import resolve_model
     from tuneoff.models.text import Tokens
@@ -32,12 +33,12 @@ def main(folder: Path) -> None:
         device = torch.device(asked["device"])
         saved = Ancestor(spec, "", place / "weights.safetensors")
         classifier = build_classifier(model, asked["classes"], [saved], device, head_seed=1)
-        with np.load(place / "examples.npz", allow_pickle=False) as kept:
-            ids = [kept[name] for name in kept.files]
+        kept = load_file(place / "examples.safetensors")
+        ids = [kept[str(number)].numpy() for number in range(len(kept))]
         inputs = TokenInputs({"examples": Tokens(ids, 0)}, sum(map(len, ids)), device)
         with torch.no_grad(), autocast(device, asked["precision"])():
             logits = inputs.logits(classifier, "examples", np.arange(len(ids), dtype=np.int64))
-        np.save(place / "reloaded.npy", logits.double().cpu().numpy(), allow_pickle=False)
+        save_file({"logits": logits.double().cpu()}, place / "after.safetensors")
 
 
 if __name__ == "__main__":

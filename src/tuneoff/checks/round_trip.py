@@ -48,7 +48,7 @@ class RoundTrip(Check):
 
     def _save(self, place: "Workplace", stage: "PlannedStage", folder: Path) -> dict[str, Any]:
         """Train a stage a little, save weights, examples and logits, and return what the other process must know."""
-        import numpy as np
+        import torch
         from safetensors.torch import save_file
 
         from tuneoff.checks.of_stage import examples, loop_of, spec_of
@@ -62,8 +62,9 @@ class RoundTrip(Check):
             folder / "weights.safetensors",
         )
         tokens, _ = examples(place)
-        np.savez(folder / "examples.npz", *tokens.ids)
-        np.save(folder / "logits.npy", loop.evaluated(loop.rows).numpy(), allow_pickle=False)
+        ids = {str(number): torch.from_numpy(row) for number, row in enumerate(tokens.ids)}
+        save_file(ids, folder / "examples.safetensors")
+        save_file({"logits": loop.evaluated(loop.rows)}, folder / "before.safetensors")
         return {
             "folder": folder.name,
             "about": f"{stage.spec.technique} on {place.model.name}",
@@ -76,14 +77,12 @@ class RoundTrip(Check):
         }
 
     def _compared(self, asked: Mapping[str, Any], folder: Path) -> Finding:
-        import numpy as np
-        import torch
+        from safetensors.torch import load_file
 
         from tuneoff.checks.loop import distance
 
         before, after = (
-            torch.from_numpy(np.load(folder / asked["folder"] / name, allow_pickle=False))
-            for name in ("logits.npy", "reloaded.npy")
+            load_file(folder / asked["folder"] / name)["logits"] for name in ("before.safetensors", "after.safetensors")
         )
         apart, limit = distance(before, after), 1e-3 if asked["precision"] == "fp32" else 5e-2
         evidence = {"difference": apart, "tolerance": limit}

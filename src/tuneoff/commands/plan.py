@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tuneoff.commands.output import print_json
 from tuneoff.commands.plan_tables import lines, tables
-from tuneoff.errors import DataError
+from tuneoff.errors import DataNotHereError
 from tuneoff.estimate import Cost, estimate_work
 from tuneoff.footprint import Kind, cache_bytes, costs_by_kind, kept_bytes, kind_of, stage_peak, texts_of
 from tuneoff.forecast import Seconds, Texts, longest, stage_seconds, study_seconds, tokens_that_fit
@@ -66,7 +66,7 @@ def describe_plan(
     try:
         folds = load_study_task(study, read.base).by_fold
         data = next(iter(folds.values()))
-    except DataError as error:
+    except DataNotHereError as error:
         notes.append(f"rows and tokens are unknown, the data could not be read: {error}")
     classes = data.classes if data else known_labels(study.task)
     models: dict[str, ResolvedModel] = {}

@@ -12,6 +12,7 @@ NOTICES = {
     "commonest_class": "Always answering test's commonest class ({label}) gives an accuracy of {share:.3f}.",
     "guessing": "Nothing here beats guessing: with {examples} test examples and {techniques} techniques, an accuracy "
     "below {needed:.3f} comes about by chance where every text is given the commonest class.",
+    "guessing_any": "With {examples} test examples and {techniques} techniques, no accuracy would be beyond guessing.",
     "folds": "Cross-validated: a run is one of {folds} folds, and means are over folds and seeds. Folds train on rows "
     "that they share, so they vary less together than new data would.",
     "limited": "Only the first {limit} rows of each split were used.",
@@ -120,6 +121,8 @@ def _about_guessing(share: float, task: dict[str, Any], runs: Sequence[dict[str,
     needed = (binom.isf(0.05 / len(scores), count, share) + 1) / count
     if max(sum(found) / len(found) for found in scores.values()) >= needed:
         return []
+    if needed > 1:
+        return [_notice("guessing_any", examples=count, techniques=len(scores))]
     return [_notice("guessing", examples=count, techniques=len(scores), needed=float(needed))]
 
 

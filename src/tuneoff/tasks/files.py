@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuneoff.errors import DataError
+from tuneoff.errors import DataError, DataNotHereError
 from tuneoff.tasks.table import Table, name_classes
 from tuneoff.words import listed, near, shortened
 
@@ -32,7 +32,7 @@ def find_file(given: str, base: Path, key: str) -> Path:
             raise DataError(f"{key}: {place} is a folder. Name a file in it: {_inside(place)}.")
     hints = dict.fromkeys(_near_by(place) for place in places)
     looked = " and ".join(map(str, places))
-    raise DataError(f"{key}: there is no file '{given}'. Looked for {looked}.{''.join(hints)}")
+    raise DataNotHereError(f"{key}: there is no file '{given}'. Looked for {looked}.{''.join(hints)}")
 
 
 def find_folder(given: str, base: Path, key: str) -> Path:
@@ -41,7 +41,7 @@ def find_folder(given: str, base: Path, key: str) -> Path:
     for place in places:
         if place.is_dir():
             return place
-    raise DataError(f"{key}: there is no folder '{given}'. Looked for {' and '.join(map(str, places))}.")
+    raise DataNotHereError(f"{key}: there is no folder '{given}'. Looked for {' and '.join(map(str, places))}.")
 
 
 def read_table(path: Path, origin: str) -> Table:

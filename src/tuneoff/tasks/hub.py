@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuneoff.errors import DataError
+from tuneoff.errors import DataError, DataNotHereError
 from tuneoff.tasks.table import Table, name_classes
 from tuneoff.words import listed, near
 
@@ -87,12 +87,12 @@ def _load(hub_id: HubId, **asked: str | None) -> Mapping[str, Any]:
     try:
         splits: Mapping[str, Any] = load_dataset(hub_id.id, **asked)
     except (ConnectionError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise DataError(
+        raise DataNotHereError(
             f"task.hub: the hub cannot be reached for {hub_id} ({_first_line(error)}), and it is not in the cache. "
             f"Check the connection, or give files of your own (task.train, task.test).{hub_id.instead}"
         ) from error
     except (DatasetsError, FileNotFoundError) as error:
-        raise DataError(
+        raise DataNotHereError(
             f"task.hub: {hub_id} cannot be loaded ({_first_line(error)}). Check task.hub, task.config and "
             f"task.revision; for a private data set, log in to the hub first.{hub_id.instead}"
         ) from error
