@@ -30,7 +30,7 @@ test-slow: $(VENV)/installed-dev $(MODEL)/origin.json ## the tests that need a p
 
 test-all: test test-slow ## all tests
 
-soak: $(VENV)/installed-dev ## kill a small study 100 times and compare it with an undisturbed one: 20 minutes
+soak: $(VENV)/installed-dev ## kill a small study 100 times and compare it with an undisturbed one: 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tools/soak.py $(SOAK)
 
 check: $(VENV)/installed-dev ## style and types
