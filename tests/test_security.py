@@ -102,8 +102,8 @@ SECRETS = {
 def watched(tmp_path_factory, model_folder):
     """A whole study in a process whose interpreter tells what is opened, unpickled and connected to."""
     root = tmp_path_factory.mktemp("watched")
-    rows = [{"text": f"the {word} sat on {n}", "label": word} for n in range(20) for word in ("cat", "dog")]
-    for name in ("train", "test"):
+    for name, place in (("train", "on"), ("test", "in")):
+        rows = [{"text": f"the {word} sat {place} {n}", "label": word} for n in range(20) for word in ("cat", "dog")]
         (root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     task = {"train": str(root / "train.jsonl"), "test": str(root / "test.jsonl"), "text": "text", "label": "label"}
     study = {"name": "tiny", "model": str(model_folder("bert")), "task": task, "techniques": ["linear-probe+lora"]}
