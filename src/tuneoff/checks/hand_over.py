@@ -31,11 +31,12 @@ class HandOver(Check):
 
     def _between(self, parent: "PlannedStage", child: "PlannedStage", place: "Workplace") -> Finding:
         import numpy as np
+        import torch
         from safetensors.torch import save_file
 
         from tuneoff.checks.loop import distance
         from tuneoff.checks.of_stage import classifier_of, examples, inputs_of, loop_of
-        from tuneoff.training.build import Ancestor, trainable
+        from tuneoff.training.build import Ancestor
         from tuneoff.training.device import autocast
 
         about = f"{child.address.chain} on {place.model.name}"
@@ -48,11 +49,8 @@ class HandOver(Check):
             save_file({name: value.detach().cpu().contiguous() for name, value in loop.trained.items()}, weights)
             del loop
             _, classifier = classifier_of(child, place, [Ancestor(parent.spec, parent.key or "", weights)])
-        assert trainable(classifier)
         tokens, _ = examples(place)
         classifier.eval()
-        import torch
-
         with torch.no_grad(), autocast(place.accelerator.device, place.precision)():
             rows = np.arange(len(tokens.ids), dtype=np.int64)
             started = inputs_of(place, {"examples": tokens}).logits(classifier, "examples", rows).double().cpu()

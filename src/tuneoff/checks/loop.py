@@ -18,10 +18,12 @@ class Loop:
     `logits` gives [B, C] of the examples with these numbers, computed together in one batch as training computes them;
     `shortened` those [1, C] of one example without its last token (None where that cannot be told). `labels` are class
     numbers [N]. `trained` are the parameters that the optimizer gets, by name; `expected` the names that it is meant to
-    get, and `why_frozen` the names that are left out of the gradients on purpose in the first steps. `head` is the
-    classifier's last layer, where it is known. `train_mode` and `eval_mode` switch dropout as the loop does.
-    `tolerance` is how far two ways of computing the same logits may lie apart, relative to their size. `seed` seeds
-    dropout.
+    get (None: not known), and `late` those that get no gradient in the first steps, on purpose. `head` is the weight of
+    the classifier's last layer, where it is known. `train_mode` and `eval_mode` switch dropout as the loop does; `loss`
+    is the mean one of logits and labels; `optimizer` makes the loop's own from a learning rate, else it is AdamW;
+    `after_step` runs after the optimizer's step number 1, 2, .... With `batch_matters_on_purpose` a text's logits are
+    meant to depend on its batch. `rates` are those to fit the examples at, if not the check's own. `tolerance` is how
+    far two ways of computing the same logits may lie apart, relative to their size. `seed` seeds dropout.
     """
 
     about: str | None
