@@ -1,6 +1,7 @@
 """Reading one evaluation out of a stage's predictions, without the others."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from tuneoff.errors import StoreError
 from tuneoff.evidence.metrics import Labels, Logits
+
+KEPT, SMALL = 2_000, 200_000  # evaluations kept in memory, and the bytes of a file that is small enough for it
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,18 @@ def last_evaluation(path: Path, split: str, expected_step: int | None) -> Evalua
     `expected_step` is where it should be: only those rows are then decoded, which matters when every evaluation is
     kept. Raises StoreError where the file cannot be read or its rows do not have the same number of logits.
     """
+    if not path.is_file():
+        return None
+    state = path.stat()
+    read = _read_once if state.st_size <= SMALL else _read
+    return read(path, split, expected_step, state.st_size, state.st_mtime_ns)
+
+
+def _read(path: Path, split: str, expected_step: int | None, _size: int, _changed: int) -> Evaluation | None:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    if not path.is_file():
-        return None
     columns, chosen = ["step", "label", "logits"], [("split", "==", split)]
     try:
         table = None
@@ -49,7 +58,14 @@ def last_evaluation(path: Path, split: str, expected_step: int | None) -> Evalua
     if len(pc.unique(pc.list_value_length(logits))) != 1:
         raise StoreError(f"{path}: rows with different numbers of logits; delete its folder and run the study again")
     values = logits.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(table.num_rows, -1)
-    return Evaluation(int(last), table["label"].to_numpy().astype(np.int64), values)
+    labels = table["label"].to_numpy().astype(np.int64)
+    for array in (labels, values):
+        array.setflags(write=False)
+    return Evaluation(int(last), labels, values)
+
+
+# Results ask for an evaluation several times; a file that changed in size or time is read again.
+_read_once = lru_cache(maxsize=KEPT)(_read)
 
 
 def evaluated_rows(path: Path, split: str, step: int) -> NDArray[np.int64] | None:
