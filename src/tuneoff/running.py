@@ -146,11 +146,12 @@ def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Seque
     describe(prepared, store)
     if plan.to_run or plan.tuning_to_run:
         _look_first(prepared, plan, store, forced)
-    keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
-    _keep_cosines(prepared, store, listener)
     if plan.tuning:
         plan = _choose_settings(plan, prepared, store, listener).without_waiting()
     run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
+    # What techniques are held against takes up to a minute, and no stage needs it: training begins without it.
+    keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
+    _keep_cosines(prepared, store, listener)
     if read.study.protocol.until_clear is not None:
         from tuneoff.rounds import run_rounds
 
