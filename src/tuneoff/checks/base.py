@@ -41,6 +41,5 @@ class Check:
         about: str | None = None,
         evidence: Mapping[str, Any] | None = None,
     ) -> Finding:
-        """Return a finding of this check; its sentence begins with a capital and ends with a full stop."""
-        sentence = sentence[:1].upper() + sentence[1:].rstrip(".") + "."
+        """Return a finding of this check."""
         return Finding(self.name, severity, sentence, advice, about, evidence or {})

@@ -30,15 +30,15 @@ class Determinism(Check):
         same = torch.equal(first, again), torch.equal(*ends) and losses[0] == losses[1]
         limit = 0.0 if loop.exact else loop.tolerance
         for value, equal, what, why in (
-            (evaluations, same[0], "two evaluations", "Dropout may still be on: call eval() before evaluating."),
-            (runs, same[1], f"two runs of {STEPS} steps", "Seed dropout and data order before each run."),
+            (evaluations, same[0], "Two evaluations", "Dropout may still be on: call eval() before evaluating."),
+            (runs, same[1], f"Two runs of {STEPS} steps", "Seed dropout and data order before each run."),
         ):
             if not equal and not 0 < value <= limit:
                 sentence = f"{what} from the same state give other logits: they differ by {value:.2g} of their size."
                 yield self.finding("error", sentence, why, about=loop.about, evidence=evidence)
         if all(same):
-            sentence = f"two evaluations and two runs of {STEPS} steps give the same bits."
+            sentence = f"Two evaluations and two runs of {STEPS} steps give the same bits."
             yield self.finding("fine", sentence, about=loop.about, evidence=evidence)
         elif max(evaluations, runs) <= limit:
-            sentence = f"two evaluations agree to {evaluations:.1g} and two runs of {STEPS} steps to {runs:.1g}."
+            sentence = f"Two evaluations agree to {evaluations:.1g} and two runs of {STEPS} steps to {runs:.1g}."
             yield self.finding("fine", sentence, about=loop.about, evidence={**evidence, "tolerance": limit})

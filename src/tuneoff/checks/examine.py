@@ -44,7 +44,7 @@ def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except (TuneoffError, RuntimeError, ValueError) as error:
-        sentence = f"this check could not be made: {error}"
+        sentence = f"This check could not be made: {str(error).rstrip('.')}."
         yield check.finding("warning", sentence, "What it looks for is not known.")
 
 

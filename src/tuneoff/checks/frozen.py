@@ -70,7 +70,7 @@ class Frozen(Check):
         if stray:
             yield self.finding(
                 "error",
-                f"each step computes gradients of {_numbers(parameters, stray):,} numbers that are not trained "
+                f"Each step computes gradients of {_numbers(parameters, stray):,} numbers that are not trained "
                 f"({_numbers(parameters, trained):,} are): {_some(stray)}.",
                 "Call requires_grad_(False) on what is frozen: its backward pass costs about twice a forward pass.",
                 about=loop.about,

@@ -60,11 +60,11 @@ class HandOver(Check):
         if apart > limit:
             return self.finding(
                 "error",
-                f"it starts with other logits than {parent.address.chain} ended with: they differ by {apart:.2g} of "
+                f"It starts with other logits than {parent.address.chain} ended with: they differ by {apart:.2g} of "
                 "their size.",
                 "What the first stage trained (head, adapters, layers) must be in place before the second begins.",
                 about=about,
                 evidence=evidence,
             )
-        sentence = f"after {STEPS} steps of {parent.address.chain} it starts with the same logits, to {apart:.1g}."
+        sentence = f"After {STEPS} steps of {parent.address.chain} it starts with the same logits, to {apart:.1g}."
         return self.finding("fine", sentence, about=about, evidence=evidence)

@@ -57,7 +57,7 @@ class Learning(Check):
         if not math.isfinite(real):
             yield self.finding(
                 "error",
-                "the loss is not finite before the first step.",
+                "The loss is not finite before the first step.",
                 "Look for weights that are not finite, and for a precision that overflows.",
                 about=loop.about,
             )
@@ -72,7 +72,7 @@ class Learning(Check):
         if abs(zero - math.log(loop.classes)) > CLOSE:
             yield self.finding(
                 "error",
-                f"with a zero head the loss is {zero:.4f}, and should be ln({loop.classes}) = "
+                f"With a zero head the loss is {zero:.4f}, and should be ln({loop.classes}) = "
                 f"{math.log(loop.classes):.4f}.",
                 "Something beside the head moves the logits, or the loss is not the mean cross-entropy.",
                 about=loop.about,

@@ -31,13 +31,13 @@ class Numbers(Check):
                 far.append(stage.address.chain)
                 yield self.finding(
                     "warning",
-                    f"the learning rate {rate:g} is {_times(rate, default)} than the usual {default:g}.",
+                    f"The learning rate {rate:g} is {_times(rate, default)} than the usual {default:g}.",
                     "Tune it (protocol.tune), or say in the paper why it is so.",
                     about=stage.address.chain,
                     evidence={"learning_rate": rate, "usual": default},
                 )
         if not far:
-            sentence = f"all learning rates are within {FAR:g} times the techniques' own."
+            sentence = f"All learning rates are within {FAR:g} times the techniques' own."
             yield self.finding("fine", sentence, evidence={"factor": FAR})
 
     def of_loop(self, loop: "Loop") -> Iterator[Finding]:
@@ -70,7 +70,7 @@ class Numbers(Check):
                 zero = sum(int((value == 0).sum()) for value in dense)
                 count = sum(value.numel() for value in dense)
         if overflown or broken:
-            what = "logits" if overflown else f"gradients ({broken[0]})"
+            what = "Logits" if overflown else f"Gradients ({broken[0]})"
             yield self.finding(
                 "error",
                 f"{what} are not finite at this precision.",
@@ -87,7 +87,7 @@ class Numbers(Check):
                 evidence={"zero": zero, "gradients": count},
             )
         else:
-            sentence = "weights, logits and gradients are finite at this precision."
+            sentence = "Weights, logits and gradients are finite at this precision."
             yield self.finding("fine", sentence, about=loop.about)
 
 

@@ -60,7 +60,7 @@ class Padding(Check):
             return None
         return self.finding(
             "error",
-            "the last token of a text changes nothing: the vector is taken before it.",
+            "The last token of a text changes nothing: the vector is taken before it.",
             "Where the padding token is also the token that ends each text (as in Qwen3-Embedding), "
             "AutoModelForSequenceClassification takes it for padding: give the config another pad_token_id, or pool by "
             "the attention mask.",

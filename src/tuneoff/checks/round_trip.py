@@ -39,7 +39,7 @@ class RoundTrip(Check):
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
                 yield self.finding(
                     "error",
-                    f"what was saved cannot be loaded again: {last}.",
+                    f"What was saved cannot be loaded again: {last}.",
                     "Look at the message: it is torch's own.",
                 )
                 return
@@ -89,10 +89,10 @@ class RoundTrip(Check):
         if apart > limit:
             return self.finding(
                 "error",
-                f"saved and loaded in a fresh process it gives other logits: they differ by {apart:.2g} of their size.",
+                f"Saved and loaded in a fresh process it gives other logits: they differ by {apart:.2g} of their size.",
                 "Something that the logits depend on is not among the saved weights.",
                 about=asked["about"],
                 evidence=evidence,
             )
-        sentence = f"saved, loaded in a fresh process and merged it gives the same logits, to {apart:.1g}."
+        sentence = f"Saved, loaded in a fresh process and merged it gives the same logits, to {apart:.1g}."
         return self.finding("fine", sentence, about=asked["about"], evidence=evidence)

@@ -41,7 +41,7 @@ class Seeding(Check):
         if moved:
             return self.finding(
                 "error",
-                f"the same seed gives another start: {moved[0]} differs.",
+                f"The same seed gives another start: {moved[0]} differs.",
                 "Draw initial numbers from the run's seed (torch's global generator, which is seeded before `apply`).",
                 about=about,
                 evidence={"tensors": moved},
@@ -50,11 +50,11 @@ class Seeding(Check):
         if not drawn:
             return self.finding(
                 "error",
-                "another seed gives the same start: the head does not depend on the seed.",
+                "Another seed gives the same start: the head does not depend on the seed.",
                 "Initialise the head after its seed is set; else the seeds of a study repeat one run.",
                 about=about,
             )
-        sentence = f"one seed gives the same start again, and another seed another {drawn[-1]}."
+        sentence = f"One seed gives the same start again, and another seed another {drawn[-1]}."
         return self.finding("fine", sentence, about=about, evidence={"drawn": len(drawn)})
 
     def _start(self, stage: "PlannedStage", place: "Workplace", seed: int) -> "dict[str, torch.Tensor]":
