@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tuneoff import records
 from tuneoff.errors import StoreError, StudyError
 from tuneoff.reading import resolved_yaml, study_from_mapping
 from tuneoff.report import write_report
-from tuneoff.store import _NAME, RECORD, StageAddress, Store
+from tuneoff.store import RECORD, StageAddress, Store
 from tuneoff.study import NAME
 
 ROOT = Path(__file__).parents[1]
@@ -194,7 +195,7 @@ def test_no_stage_has_a_folder_elsewhere_whatever_a_run_directory_says(name):
     ):
         with pytest.raises(StoreError, match="cannot be called"):
             address()
-    assert _NAME.pattern == NAME.pattern
+    assert records.NAME.pattern == NAME.pattern
 
 
 @pytest.mark.parametrize("where", ["study", "record"])
