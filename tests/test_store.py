@@ -13,13 +13,13 @@ from safetensors.torch import load_file
 
 from tuneoff.errors import StoreError
 from tuneoff.files import sha256
+from tuneoff.records import LATER
 from tuneoff.store import (
     ATTEMPTS,
     CHECKPOINT,
     CHECKSUM,
     DONE,
     HISTORY,
-    LATER,
     PREDICTIONS,
     RECORD,
     WEIGHTS,
