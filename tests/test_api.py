@@ -82,11 +82,26 @@ def test_a_run_gives_its_result_and_the_directory_gives_it_again(parts, tmp_path
     assert repr(loaded) == repr(result) and loaded.notices == result.notices != []
 
 
+def test_an_error_of_the_doctor_is_set_aside_by_its_name(parts, tmp_path):
+    leaking = {
+        **parts,
+        "task": {**parts["task"], "test": parts["task"]["train"]},
+        "out": tmp_path / "out",
+        "quiet": True,
+    }
+    with pytest.raises(StudyError, match="--force leakage"):
+        tuneoff.run(**leaking)
+    with pytest.raises(StudyError, match="--force leek: there is no such check"):
+        tuneoff.run(**leaking, force=["leek"])
+    result = tuneoff.run(**leaking, force=["leakage"])
+    assert any("set aside by --force leakage" in notice for notice in result.notices)
+
+
 def test_a_whole_study_can_be_given_as_a_mapping_or_a_file(parts, tmp_path, monkeypatch):
     """The run directory is named by the study, below the folder in which Python runs."""
     asked = []
 
-    def run_study(read, out, listener):
+    def run_study(read, out, listener, forced):
         asked.append((read.study.name, read.study.protocol.steps, out.as_posix()))
         store = Store(tmp_path / "made")
         store.create("name: x\nmodels: [{id: m}]\ntask: {name: mini_rte}\ntechniques: [{name: full}]\n", {})

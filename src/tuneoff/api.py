@@ -116,23 +116,28 @@ def run(
     study: str | Path | Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
+    force: Sequence[str] = (),
     **protocol: Any,
 ) -> Result:
     """Compute what is missing of a study and return its result.
 
     Give `model` and `task`, and perhaps `techniques`, as they would stand in a study file, and settings of the
     protocol by name (`steps=50, seeds=3`); or `study`, a file, a shipped name or a mapping. The run directory is
-    `out`, by default runs/<study>. Raises TuneoffError for bad input, before any training.
+    `out`, by default runs/<study>. `force` names checks of the doctor whose errors are set aside. Raises TuneoffError
+    for bad input, before any training, also where the doctor finds an error that is not forced.
 
     >>> run("intfloat/multilingual-e5-small", {"name": "mini_rte"}, ["linear-probe"], steps=50)  # doctest: +SKIP
     """
     from rich.console import Console
 
+    from tuneoff.checks.examine import check_names
     from tuneoff.errors import StudyError
     from tuneoff.progress import Reporter
     from tuneoff.reading import ReadStudy, read_study, study_from_mapping
     from tuneoff.running import run_study
 
+    if force:
+        check_names(force)
     if study is None:
         given = {"model": model, "task": task, "techniques": techniques, "protocol": protocol or None}
         mapping = {key: value for key, value in given.items() if value is not None}
@@ -148,7 +153,7 @@ def run(
     console = Console(stderr=True, quiet=quiet, highlight=False, force_terminal=terminal, force_jupyter=False)
     reporter = Reporter(console, stop=lambda: False)
     try:
-        store = run_study(read, Path(out) if out is not None else Path("runs") / read.study.name, reporter)
+        store = run_study(read, Path(out) if out is not None else Path("runs") / read.study.name, reporter, force)
     finally:
         reporter.close()
     return Result(store)
