@@ -83,12 +83,9 @@ def test_a_run_gives_its_result_and_the_directory_gives_it_again(parts, tmp_path
 
 
 def test_an_error_of_the_doctor_is_set_aside_by_its_name(parts, tmp_path):
-    leaking = {
-        **parts,
-        "task": {**parts["task"], "test": parts["task"]["train"]},
-        "out": tmp_path / "out",
-        "quiet": True,
-    }
+    rows = (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "test.jsonl").write_text("".join(rows[:8]), encoding="utf-8")
+    leaking = {**parts, "out": tmp_path / "out", "quiet": True}
     with pytest.raises(StudyError, match="--force leakage"):
         tuneoff.run(**leaking)
     with pytest.raises(StudyError, match="--force leek: there is no such check"):
