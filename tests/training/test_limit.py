@@ -130,8 +130,8 @@ def test_a_real_limit_halves_the_budget_and_ends_with_the_same_weights(
     AutoModel.from_config(config).save_pretrained(tmp_path / "model")
     tiny_tokenizer("bert").save_pretrained(tmp_path / "model")
     files = {}
-    for split, count in (("train", 40), ("test", 16)):
-        path = write_rows(f"{split}.jsonl", count)
+    for split, count, seed in (("train", 40, 1), ("test", 16, 6)):
+        path = write_rows(f"{split}.jsonl", count, seed=seed)
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         longer = [row | {"premise": f"{row['premise']} " * (380 // (row["premise"].count(" ") + 1))} for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in longer), encoding="utf-8")
