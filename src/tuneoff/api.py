@@ -130,13 +130,14 @@ def run(
     """
     from rich.console import Console
 
-    from tuneoff.checks.examine import check_names
     from tuneoff.errors import StudyError
     from tuneoff.progress import Reporter
     from tuneoff.reading import ReadStudy, read_study, study_from_mapping
     from tuneoff.running import run_study
 
     if force:
+        from tuneoff.checks.examine import check_names
+
         check_names(force)
     if study is None:
         given = {"model": model, "task": task, "techniques": techniques, "protocol": protocol or None}

@@ -4,13 +4,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from tuneoff.errors import TuneoffError
 from tuneoff.heap import restart_with_calm_heap
 from tuneoff.words import shortened, visible
+
+if TYPE_CHECKING:
+    from tuneoff.reading import ReadStudy
 
 LONGEST_LINE = 2000  # characters of a message: what is longer quotes the input
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
@@ -66,11 +69,8 @@ def run(
 
     Exit status: 0 all done, 1 some runs failed, 2 bad input, 130 interrupted.
     """
-    from tuneoff.reading import read_study
-
-    options = {"model": model, "data": data, "seeds": seeds, "steps": steps, "limit": limit}
     with _plain_errors():
-        read = read_study(study, settings=changes or [], overrides=options)
+        read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.run import run_command
 
         status = run_command(read, out or Path("runs") / read.study.name, force or [])
@@ -95,11 +95,8 @@ def plan(
     Needs no weights: a model's config.json is enough. What cannot be known without data or a tokenizer that are not
     there is shown as unknown. To tell the time, a few layers of the model's shape are trained for some seconds.
     """
-    from tuneoff.reading import read_study
-
-    options = {"model": model, "data": data, "seeds": seeds, "steps": steps, "limit": limit}
     with _plain_errors():
-        read = read_study(study, settings=changes or [], overrides=options)
+        read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.plan import plan_command
 
         plan_command(read, out or Path("runs") / read.study.name, as_json=json, timed=time)
@@ -124,11 +121,8 @@ def doctor(
 
     Exit status: 0 no errors, 1 errors found, 2 bad input.
     """
-    from tuneoff.reading import read_study
-
-    options = {"model": model, "data": data, "seeds": seeds, "steps": steps, "limit": limit}
     with _plain_errors():
-        read = read_study(study, settings=changes or [], overrides=options)
+        read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.doctor import doctor_command
 
         status = doctor_command(read, out or Path("runs") / read.study.name, as_json=json)
@@ -253,6 +247,13 @@ def _options(
     ] = False,
 ) -> None:
     """Hold the options that come before a command; typer shows the app's own help."""
+
+
+def _read(study: str, changes: list[str] | None, **overrides: Any) -> "ReadStudy":
+    """Return the study that a command is about, with what its options change."""
+    from tuneoff.reading import read_study
+
+    return read_study(study, settings=changes or [], overrides=overrides)
 
 
 @contextmanager

@@ -32,21 +32,19 @@ class HandOver(Check):
     def _between(self, parent: "PlannedStage", child: "PlannedStage", place: "Workplace") -> Finding:
         import numpy as np
         import torch
-        from safetensors.torch import save_file
 
         from tuneoff.checks.loop import distance
-        from tuneoff.checks.of_stage import classifier_of, examples, inputs_of, loop_of
+        from tuneoff.checks.of_stage import classifier_of, examples, inputs_of, loop_of, save_trained
         from tuneoff.training.build import Ancestor
         from tuneoff.training.device import autocast
 
         about = f"{child.address.chain} on {place.model.name}"
         loop = loop_of(parent, place)
-        for _ in loop.steps(STEPS, RATE):
-            pass
-        ended = loop.evaluated(loop.rows)
+        loop.train(STEPS, RATE)
+        ended, limit = loop.evaluated(loop.rows), loop.tolerance
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "weights.safetensors"
-            save_file({name: value.detach().cpu().contiguous() for name, value in loop.trained.items()}, weights)
+            save_trained(loop, weights)
             del loop
             _, classifier = classifier_of(child, place, [Ancestor(parent.spec, parent.key or "", weights)])
         tokens, _ = examples(place)
@@ -55,7 +53,6 @@ class HandOver(Check):
             rows = np.arange(len(tokens.ids), dtype=np.int64)
             started = inputs_of(place, {"examples": tokens}).logits(classifier, "examples", rows).double().cpu()
         apart = distance(ended, started)
-        limit = 1e-3 if place.precision == "fp32" else 5e-2
         evidence = {"difference": apart, "steps": STEPS, "tolerance": limit}
         if apart > limit:
             return self.finding(

@@ -85,6 +85,11 @@ class Loop:
                 self.after_step(step + 1)
         self.eval_mode()
 
+    def train(self, count: int, rate: float) -> None:
+        """Take some steps, which stay."""
+        for _ in self.steps(count, rate):
+            pass
+
     def _adamw(self, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.trained.values(), lr=rate, weight_decay=0.0)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tuneoff.checks.loop import Loop, Rows
@@ -121,7 +123,7 @@ def loop_of(stage: PlannedStage, place: Workplace) -> Loop:
         late=frozenset(trained.keys() - first),
         head=classifier.head.weight if classifier.head is not None else None,
         train_mode=lambda: technique.train_mode(classifier),
-        eval_mode=lambda: technique_off(classifier),
+        eval_mode=classifier.eval,
         loss=lambda found, wanted: technique.loss(found, wanted).mean(),
         optimizer=optimizer,
         after_step=lambda step: technique.after_step(classifier, step),
@@ -131,6 +133,6 @@ def loop_of(stage: PlannedStage, place: Workplace) -> Loop:
     )
 
 
-def technique_off(classifier: TextClassifier) -> None:
-    """Switch all dropout off."""
-    classifier.eval()
+def save_trained(loop: Loop, path: Path) -> None:
+    """Write what a loop trains, as a stage's weights are kept."""
+    save_file({name: value.detach().cpu().contiguous() for name, value in loop.trained.items()}, path)

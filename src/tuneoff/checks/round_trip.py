@@ -51,16 +51,12 @@ class RoundTrip(Check):
         import torch
         from safetensors.torch import save_file
 
-        from tuneoff.checks.of_stage import examples, loop_of, spec_of
+        from tuneoff.checks.of_stage import examples, loop_of, save_trained, spec_of
 
         folder.mkdir()
         loop = loop_of(stage, place)
-        for _ in loop.steps(STEPS, RATE):
-            pass
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in loop.trained.items()},
-            folder / "weights.safetensors",
-        )
+        loop.train(STEPS, RATE)
+        save_trained(loop, folder / "weights.safetensors")
         tokens, _ = examples(place)
         ids = {str(number): torch.from_numpy(row) for number, row in enumerate(tokens.ids)}
         save_file(ids, folder / "examples.safetensors")
@@ -73,6 +69,7 @@ class RoundTrip(Check):
             "technique": stage.spec.technique,
             "settings": stage.spec.settings.model_dump(mode="json"),
             "precision": place.precision,
+            "tolerance": loop.tolerance,
             "device": place.accelerator.device.type,
         }
 
@@ -84,7 +81,7 @@ class RoundTrip(Check):
         before, after = (
             load_file(folder / asked["folder"] / name)["logits"] for name in ("before.safetensors", "after.safetensors")
         )
-        apart, limit = distance(before, after), 1e-3 if asked["precision"] == "fp32" else 5e-2
+        apart, limit = distance(before, after), asked["tolerance"]
         evidence = {"difference": apart, "tolerance": limit}
         if apart > limit:
             return self.finding(

@@ -13,6 +13,7 @@ from tuneoff.progress import Reporter
 from tuneoff.reading import ReadStudy
 from tuneoff.running import prepare
 from tuneoff.store import Store
+from tuneoff.words import visible
 
 MARKS = {"error": "✗ error", "warning": "! warning", "note": "· note", "fine": "✓"}
 FOUND = 1
@@ -40,9 +41,10 @@ def print_findings(found: list[Finding], console: Console) -> None:
     """Print a line a finding, errors first, and what to do under it."""
     for one in found:
         about = f" ({one.about})" if one.about else ""
-        console.print(f"{MARKS[one.severity]} {one.check}{about}: {one.sentence}", markup=False, soft_wrap=True)
+        line = f"{MARKS[one.severity]} {one.check}{about}: {one.sentence}"
+        console.print(visible(line), markup=False, soft_wrap=True)
         if one.advice:
-            console.print(f"    {one.advice}", markup=False, soft_wrap=True)
+            console.print(visible(f"    {one.advice}"), markup=False, soft_wrap=True)
     counts = {severity: sum(one.severity == severity for one in found) for severity in MARKS}
     console.print(
         f"{counts['error']} errors, {counts['warning']} warnings, {counts['note']} notes; "
