@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.evidence.results import build_results
 from tuneoff.store import Store
@@ -84,12 +84,12 @@ class Result:
 
         return Plot(figure(self.results, self.store, kind), kind)
 
-    def report(self, path: str | Path | None = None) -> Path:
+    def report(self, path: str | Path | None = None, language: Literal["en", "ru"] = "en") -> Path:
         """Write the report, with figures and tables, and return the page; `path`, a file or folder, gets a copy."""
         from tuneoff.files import write_text
         from tuneoff.report import write_report
 
-        page = write_report(self.store)
+        page = write_report(self.store, language)
         if path is None:
             return page
         copy = Path(path) / page.name if Path(path).is_dir() else Path(path)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 2000  # characters of a message: what is longer quotes the input
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
+
+
+
+class Language(StrEnum):
+    """The languages of reports."""
+
+    en = "en"
+    ru = "ru"
+
 
 app = typer.Typer(
     name="tuneoff",
@@ -45,6 +55,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change anything: --set protocol.batch_size=32. Repeatable."),
 ]
+LanguageOption = Annotated[
+    Language,
+    typer.Option("--lang", envvar="TUNEOFF_LANG", help="Language of report and tables; CSV and JSON are the same."),
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory, such as runs/demo.")]
 
 
@@ -62,6 +76,7 @@ def run(
         list[str] | None,
         typer.Option("--force", metavar="CHECK", help="Run although this check finds an error; the report says so."),
     ] = None,
+    lang: LanguageOption = Language.en,
 ) -> None:
     """Train what is missing of a study, then write its table and report.
 
@@ -73,7 +88,7 @@ def run(
         read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.run import run_command
 
-        status = run_command(read, out or Path("runs") / read.study.name, force or [])
+        status = run_command(read, out or Path("runs") / read.study.name, force or [], lang.value)
     raise typer.Exit(status)
 
 
@@ -130,12 +145,12 @@ def doctor(
 
 
 @app.command()
-def report(directory: RunArgument) -> None:
+def report(directory: RunArgument, lang: LanguageOption = Language.en) -> None:
     """Write results.json, report.html, figures and tables again, from what is in a run directory."""
     with _plain_errors():
         from tuneoff.commands.report import report_command
 
-        report_command(directory)
+        report_command(directory, lang.value)
 
 
 @app.command()

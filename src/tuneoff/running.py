@@ -108,8 +108,10 @@ class Listener(Protocol):
         ...
 
 
-def run_study(read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = ()) -> Store:
-    """Compute what is missing of a study and write results and report; returns its run directory.
+def run_study(
+    read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = (), language: str = "en"
+) -> Store:
+    """Compute what is missing of a study and write results and report in a language; returns its run directory.
 
     Raises TuneoffError for bad input, before any training, also where the doctor finds an error that is not `forced` by
     the name of its check; and Interrupted where the listener asked to stop.
@@ -121,7 +123,7 @@ def run_study(read: "ReadStudy", out: Path, listener: Listener, forced: Sequence
     with store.lock():
         _compute(prepared, store, listener, forced)
         listener.announce("writing results and report")
-        write_report(store)
+        write_report(store, language)
     return store
 
 

@@ -49,7 +49,7 @@ class StopRequest:
             signal.signal(signal.SIGINT, before)
 
 
-def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = ()) -> int:
+def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = (), language: str = "en") -> int:
     """Run a study with progress on the error stream and the table on the output; returns the exit status."""
     check_names(forced)
     console = Console(stderr=True, highlight=False)
@@ -57,14 +57,14 @@ def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = ()) -> int:
     reporter = Reporter(console, stop)
     try:
         with stop.listening():
-            store = run_study(read, out, reporter, forced)
+            store = run_study(read, out, reporter, forced, language)
     except Interrupted:
         _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130
     finally:
         reporter.close()
     results = read_results(store)
-    Console().print(terminal_table(results))
+    Console().print(terminal_table(results, language))
     _say(console, f"report: {out / REPORT}")
     return 1 if any(one["status"] == "failed" for one in results["runs"]) else 0
 
