@@ -225,6 +225,22 @@ def studies() -> None:
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, by which an editor completes and checks them.
+
+        tuneoff schema > study.schema.json
+
+    A study file whose first line is `# yaml-language-server: $schema=study.schema.json` is then checked while you
+    write it (VS Code with its YAML extension, and other editors with yaml-language-server).
+    """
+    import json
+
+    from tuneoff.schema import study_schema
+
+    typer.echo(json.dumps(study_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
 def techniques() -> None:
     """List the ways of fine-tuning, with the settings that a study can change."""
     from tuneoff.techniques import get, names

@@ -94,7 +94,7 @@ class TaskSpec(Section):
     hub: str | None = unkeyed(None, doc="Id of a data set on the hub.")
     config: str | None = unkeyed(None, doc="Its configuration.")
     revision: str | None = unkeyed(None, doc="Its branch, tag or commit.")
-    text: Annotated[list[str], BeforeValidator(_listed)] | None = unkeyed(
+    text: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])] | None = unkeyed(
         None, doc="One or two columns with text.", min_length=1, max_length=2
     )
     label: str | None = unkeyed(None, doc="Column with the label.")
