@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from tuneoff.commands.completion import complete_study
 from tuneoff.errors import TuneoffError
 from tuneoff.heap import restart_with_calm_heap
 from tuneoff.words import shortened, visible
@@ -38,7 +39,12 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")]
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A study file, or the name of a shipped study.", autocompletion=complete_study
+    ),
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="ID_OR_DIR", help="Another model than the study's.")
 ]

@@ -30,9 +30,9 @@ PAGES = [page for page in sorted(DOCS.rglob("*.md")) if commands(page)]
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, tiny_model):
+def folder(tmp_path, monkeypatch, model_folder):
     """Return a folder in which the pages' names mean something small."""
-    shutil.copytree(tiny_model("bert"), tmp_path / MODEL)
+    shutil.copytree(model_folder("bert"), tmp_path / MODEL)
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     rows = [f"text {n},other {n % 7},{'yes' if n % 2 else 'no'}" for n in range(60)]
     (tmp_path / "data").mkdir()
