@@ -55,7 +55,9 @@ def _techniques() -> list[str]:
     lines = ["## Techniques", "", "Every technique has these settings:", ""]
     lines += _table({key: value for key, value in settings_schema("full").items() if key in common})
     for name in names():
-        own = {key: value for key, value in settings_schema(name).items() if key not in common or key == "learning_rate"}
+        own = {
+            key: value for key, value in settings_schema(name).items() if key not in common or key == "learning_rate"
+        }
         lines += [f"### {name}", "", f"{get(name).summary[0].upper()}{get(name).summary[1:]}.", "", *_table(own)]
     return lines
 

@@ -21,7 +21,6 @@ LONGEST_LINE = 2000  # characters of a message: what is longer quotes the input
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
 
 
-
 class Language(StrEnum):
     """The languages of reports."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tuneoff.section import Section
 from tuneoff.study import ModelSpec, Protocol, TaskSpec
 from tuneoff.techniques import get, names
 
@@ -18,7 +19,7 @@ def study_schema() -> dict[str, Any]:
     keys that a technique does not know.
     """
     definitions: dict[str, Any] = {}
-    sections = {"model": ModelSpec, "task": TaskSpec, "protocol": Protocol}
+    sections: dict[str, type[Section]] = {"model": ModelSpec, "task": TaskSpec, "protocol": Protocol}
     for name, section in sections.items():
         found = section.model_json_schema(ref_template=DEFINITIONS)
         definitions |= found.pop("$defs", {})
@@ -31,7 +32,7 @@ def study_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "name": {"type": "string", "description": "Names the run directory; the file's name if left out."},
-            "title": {"type": "string", "description": "Shown above tables and in the report."},
+            "title": {"type": ["string", "null"], "description": "Shown above tables and in the report."},
             "model": model,
             "models": {"type": "array", "items": model, "minItems": 1, "description": "Several models."},
             "task": task,

@@ -21,7 +21,7 @@ protocol: {{steps: 4, seeds: 1}}
 
 
 def commands(page):
-    """Return the commands of a page in their order; other shells' blocks (`bash`, a cluster's) are for other machines."""
+    """Return the commands of a page in their order; blocks marked otherwise (`bash`) are for other machines."""
     blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     return [line.split(" #")[0].split() for block in blocks for line in block.splitlines() if line.strip()]
 

@@ -4,9 +4,9 @@ import re
 from string import Formatter
 
 import pytest
-from tests.fabricate import Fabricated
 from typer.testing import CliRunner
 
+from tests.fabricate import Fabricated
 from tuneoff.cli import app
 from tuneoff.report import REPORT, TABLES, write_report
 from tuneoff.report.formats import count, duration, mean_spread, plain, size

@@ -191,7 +191,10 @@ def runs_table(results: Results, say: Words = WORDS) -> Table:
             [
                 Cell(run["technique"], run["technique"]),
                 Cell(str(run["seed"]), run["seed"]),
-                *(Cell(say("value.unknown") if value is None else say.number(f"{value:.4f}"), value) for value in metrics),
+                *(
+                    Cell(say("value.unknown") if value is None else say.number(f"{value:.4f}"), value)
+                    for value in metrics
+                ),
                 Cell(status, run["status"]),
                 Cell(run["source"]["folder"], run["source"]["folder"]),
                 Cell(key, run["source"]["key"]),
