@@ -308,7 +308,7 @@ def test_a_file_with_other_columns_is_refused(tmp_path):
 
 
 def mismatched(root):
-    header = MNLI.split() + ["label1", "gold_label"]
+    header = [*MNLI.split(), "label1", "gold_label"]
     row = {"sentence1": "far", "sentence2": '"away', "gold_label": "neutral", "genre": "oup"}
     lines = ["\t".join(header), *("\t".join(row.get(name, "x") for name in header) for _ in range(3))]
     (root / "MNLI" / "dev_mismatched.tsv").write_text("\n".join(lines), "utf-8")
@@ -397,7 +397,7 @@ def test_labels_of_ax_are_in_its_full_file_alone(tmp_path):
     study["also_test"] = {"ax": {"name": "ax", "data": str(tmp_path)}}
     split = load_task(TaskSpec(**study), need_dev=False, base=tmp_path).splits["also:ax"]
     assert split.texts == (['The "cat'], ["It sat."]) and split.labels.tolist() == [2]
-    assert split.columns["Logic"] == ["Negation"]
+    assert split.columns["Logic"] == ["Negation"] and set(split.columns) == {*kinds, "Domain"}
 
 
 def test_a_further_test_set_must_have_as_many_texts(tmp_path):
