@@ -6,19 +6,11 @@ from pathlib import Path
 import pytest
 
 from tuneoff.study import TaskSpec
-from tuneoff.tasks.benchmark import Declaration
+from tuneoff.tasks.benchmark import DECLARED
 from tuneoff.tasks.registry import built_in_tasks, refused_tasks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
 ROWS = {cells[0].strip(" `"): cells for cells in (line.strip("|").split("|") for line in PAGE.splitlines())}
-
-
-def declared(name):
-    """Return the declaration of a task of a benchmark."""
-    from tuneoff.tasks import glue, russian_superglue  # noqa: F401 (they are named by the closures below)
-
-    values = [cell.cell_contents for cell in built_in_tasks()[name].read.__closure__ or ()]
-    return next((value for value in values if isinstance(value, Declaration)), None)
 
 
 @pytest.mark.parametrize("name", built_in_tasks())
@@ -31,11 +23,11 @@ def test_each_task_stands_in_a_table_with_what_it_declares(name):
         assert task.further_of[0] in row[1]
         return
     assert row[1].strip().startswith(f"{task.about.title}: ")
-    assert all(text in row[2] for text in declared(name).texts)
-    assert row[4].strip() == (declared(name).group or "equal texts")
+    assert all(text in row[2] for text in DECLARED[name].texts)
+    assert row[4].strip() == (DECLARED[name].group or "equal texts")
 
 
 def test_folders_and_refused_tasks_are_named():
-    folders = {task.folder for task in map(declared, built_in_tasks()) if task}
+    folders = {task.folder for task in DECLARED.values()}
     assert all(re.search(rf"`{folder}[`/]", PAGE) for folder in folders)
     assert all(f"`{name}`" in PAGE for name in refused_tasks())

@@ -382,16 +382,8 @@ def test_labels_of_ax_are_in_its_full_file_alone(tmp_path):
     study = {"name": "mnli", "data": str(tmp_path), "also_test": {"ax": {"name": "ax"}}}
     with pytest.raises(StudyError, match=r"'ax': task.data: AX has no labels on the hub, .*diagnostic-full.tsv"):
         check_task(TaskSpec(**study))
-    header = [
-        "Lexical Semantics",
-        "Predicate-Argument Structure",
-        "Logic",
-        "Knowledge",
-        "Domain",
-        "Premise",
-        "Hypothesis",
-        "Label",
-    ]
+    kinds = ("Lexical Semantics", "Predicate-Argument Structure", "Logic", "Knowledge")
+    header = (*kinds, "Domain", "Premise", "Hypothesis", "Label")
     lines = ["\t".join(header), '\t\tNegation\t\tNews\tThe "cat\tIt sat.\tcontradiction']
     (tmp_path / "diagnostic-full.tsv").write_text("\n".join(lines), "utf-8")
     study["also_test"] = {"ax": {"name": "ax", "data": str(tmp_path)}}

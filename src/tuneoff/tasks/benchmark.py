@@ -19,6 +19,8 @@ from tuneoff.tasks.unquoted import ID, read_unquoted
 from tuneoff.words import listed
 
 LABEL = "label"
+DECLARED: dict[str, "Declaration"] = {}
+"""The declarations by name, as far as their modules are imported."""
 INSTEAD = " Or give the folder with the benchmark's own files: --data DIR (task.data)."
 
 
@@ -85,6 +87,7 @@ class Declaration:
 
 def declare(task: Declaration) -> BuiltIn:
     """Register a declaration as a built-in task."""
+    DECLARED[task.name] = task
     return register(
         BuiltIn(
             name=task.name,
