@@ -246,6 +246,14 @@ def schema() -> None:
 
 
 @app.command()
+def tasks() -> None:
+    """List the tasks that a study can name: texts, classes, splits, where they come from; and those out of scope."""
+    from tuneoff.commands.tasks import tasks_command
+
+    tasks_command()
+
+
+@app.command()
 def techniques() -> None:
     """List the ways of fine-tuning, with the settings that a study can change."""
     from tuneoff.techniques import get, names

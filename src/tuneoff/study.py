@@ -87,7 +87,9 @@ class ModelSpec(Section):
 class TaskSpec(Section):
     """Where the labelled texts come from: a built-in task by name, files, or a data set of the hub."""
 
-    name: str | None = unkeyed(None, doc="A built-in task (terra, mini_rte), or a name for a task of your own.")
+    name: str | None = unkeyed(
+        None, doc="A built-in task (`tuneoff tasks` lists them), or a name for a task of your own."
+    )
     train: str | None = unkeyed(None, doc="File (.jsonl, .csv, .tsv, .parquet), or the hub data set's split.")
     dev: str | None = unkeyed(None, doc="The same for choosing; cut out of train where needed if left out.")
     test: str | None = unkeyed(None, doc="The same for reporting.")
