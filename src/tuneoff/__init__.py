@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tuneoff.api import Result, load, run
     from tuneoff.checks.own import doctor
     from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
+    from tuneoff.exporting import export
     from tuneoff.study import Study
 
 # Arrow's own allocator reserves a gigabyte at its first use, and RLIMIT_DATA (protocol.memory_limit) counts what is
@@ -28,6 +29,7 @@ _HOMES = {
     "StudyError": "tuneoff.errors",
     "TuneoffError": "tuneoff.errors",
     "doctor": "tuneoff.checks.own",
+    "export": "tuneoff.exporting",
     "load": "tuneoff.api",
     "run": "tuneoff.api",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "StudyError",
     "TuneoffError",
     "doctor",
+    "export",
     "load",
     "run",
 ]

@@ -159,6 +159,37 @@ def report(directory: RunArgument, lang: LanguageOption = Language.en) -> None:
 
 
 @app.command()
+def export(
+    directory: RunArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write, empty or not there yet.")],
+    technique: Annotated[str | None, typer.Option("--technique", metavar="NAME", help="If there are several.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="If there are several.")] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="If there are several.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="The first that is done if left out, never the best.")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Fold an adapter into its base: a plain model.")] = False,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="ID_OR_DIR", help="The pre-trained model, if it is elsewhere now.")
+    ] = None,
+    push: Annotated[str | None, typer.Option("--push", metavar="OWNER/NAME", help="Upload it to the hub.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do not upload: say what would be.")] = False,
+) -> None:
+    """Write a trained classifier as a folder for transformers or peft, with tokenizer, model card and snippet.
+
+    What was written is loaded again by plain transformers or peft, and its logits are compared. Exit status: 0
+    exported, 2 bad input.
+    """
+    with _plain_errors():
+        from tuneoff.commands.export import export_command, push_of
+
+        asked = push_of(push, private=private, dry_run=dry_run)
+        named = {"technique": technique, "model": model, "task": task}
+        export_command(directory, to, **named, seed=seed, merge=merge, base=base, push=asked)
+
+
+@app.command()
 def audit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.csv", help="Columns technique, accuracy, n; seeds if they are published.")

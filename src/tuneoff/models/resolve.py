@@ -221,17 +221,22 @@ def _check_config(config: "PretrainedConfig", source: str) -> None:
         raise ModelError(f"model '{source}' has quantized weights, which are not trained here: use the original model.")
 
 
-def _card_name(folder: Path) -> str | None:
-    """Return `model_name` from the front matter of the model card, if it has one that can be read."""
+def card_settings(folder: Path) -> dict[str, Any]:
+    """Return the front matter of a folder's model card; empty if it has none that can be read."""
     card = folder / "README.md"
     if not card.is_file():
-        return None
+        return {}
     front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
     try:
         settings = yaml.safe_load(front[1]) if front else None
     except yaml.YAMLError:
-        return None
-    named = settings.get("model_name") if isinstance(settings, dict) else None
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _card_name(folder: Path) -> str | None:
+    """Return `model_name` from the front matter of the model card, if it has one that can be read."""
+    named = card_settings(folder).get("model_name")
     return visible(shortened(named, LONGEST_TITLE)) if isinstance(named, str) and named.strip() else None
 
 
