@@ -19,6 +19,7 @@ from tuneoff.models.activation_cache import tidy_cache
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
 from tuneoff.models.resolve import resolve_model
+from tuneoff.models.starting import starting_notes
 from tuneoff.models.text import Tokens
 from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
@@ -79,6 +80,8 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     for spec in study.models:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
+        for note in starting_notes(model, task.whole.classes):
+            listener.note(note)
         told = listener.features, listener.note
         for fold, data in task.by_fold.items():
             questions.append(Question(model, name, data, precision, fold))

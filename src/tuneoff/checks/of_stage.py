@@ -62,9 +62,9 @@ def classifier_of(
 
 def spec_of(model: ResolvedModel) -> dict[str, Any]:
     """Return a resolved model as a study file would name it, every default written out, for another process."""
-    assert model.path is not None
+    assert model.folder is not None
     return {
-        "id": str(model.path),
+        "id": str(model.folder),
         "name": model.name,
         "pooling": model.pooling,
         "head": model.head,

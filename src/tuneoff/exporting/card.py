@@ -8,7 +8,8 @@ from typing import Any
 from tuneoff.exporting.facts import Facts
 from tuneoff.exporting.form import Form
 from tuneoff.exporting.plain import HEAD
-from tuneoff.models.resolve import ResolvedModel, card_settings
+from tuneoff.models.card import card_settings
+from tuneoff.models.resolve import ResolvedModel
 from tuneoff.report.formats import count, mean_spread
 from tuneoff.store import StageRecord
 from tuneoff.tasks.data_set import ALSO

@@ -111,6 +111,10 @@ def why_no_adapter(trained: TrainedClassifier) -> str | None:
     config = trained.model.config
     if config.is_encoder_decoder:
         return "The adapter is merged: peft's class would load the decoder, too, of which only the encoder is used."
+    if trained.model.adapter is not None:
+        return (
+            "The adapter is merged: the run started from another one, merged into its base, which is nowhere by itself."
+        )
     earlier = [stage for stage in trained.stages[:-1] if changes_backbone(trained, stage)]
     if earlier:
         names = " and ".join(stage.spec.technique for stage in earlier)
