@@ -79,7 +79,9 @@ def _check_merges(place: Location, settings: Mapping[str, Any]) -> None:
         config = peft.PeftConfig.from_pretrained(str(place.folder))
     except _ERRORS as error:
         reason = shortened(" ".join(str(error).split()), 200)
-        raise ModelError(f"model '{place.source}': {CONFIG} is none of peft {peft.__version__}: {reason}") from error
+        raise ModelError(
+            f"model '{place.source}': {CONFIG} is not as peft writes it ({reason}): copy it again."
+        ) from error
     if config.is_prompt_learning or config.is_adaption_prompt:
         raise ModelError(
             f"model '{place.source}' is an adapter of the type {settings.get('peft_type')}, which adds to what the "

@@ -30,7 +30,7 @@ def _head_note(model: ResolvedModel, classes: Sequence[str]) -> str | None:
         if model.adapter.settings.get("task_type") != "SEQ_CLS":
             return None
         if model.head == "native":
-            return f"{model.name}: the adapter's head is kept if it is for {len(classes)} labels, else a new one is made"
+            return f"{model.name}: the adapter's head is kept if it is for {len(classes)} labels, else made anew"
         return f"{model.name}: the adapter's own head is left out; `head: native` would start from it"
     config: Any = model.config
     if not any(name.endswith(CLASSIFIES) for name in config.architectures or ()):
