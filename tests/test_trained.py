@@ -29,7 +29,7 @@ def test_a_choice_that_is_left_has_to_be_made(with_weights):
     store = with_weights(techniques=("linear-probe", "lora"), seeds=2)
     with pytest.raises(StoreError, match="several techniques, name one by --technique: linear-probe, lora"):
         find_run(store)
-    with pytest.raises(StoreError, match="'lorra' is done. Did you mean 'lora'"):
+    with pytest.raises(StoreError, match=r"'lorra' is done\. Did you mean 'lora'"):
         find_run(store, technique="lorra")
     with pytest.raises(StoreError, match="no run of seed 5 is done; seeds that are: 0, 1"):
         find_run(store, technique="lora", seed=5)

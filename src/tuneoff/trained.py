@@ -62,14 +62,8 @@ def find_run(
     done = _of(done, "technique", "chain", technique, store)
     done = _of(done, "model", "model", model, store)
     done = _of(done, "task", "task", task, store)
-    for part, wanted in (("seed", seed), ("fold", fold)):
-        if wanted is not None:
-            there = sorted({getattr(address, part) for address in done} - {None})
-            done = [address for address in done if getattr(address, part) == wanted]
-            if not done:
-                raise StoreError(
-                    f"{store.root}: no run with {part} {wanted} is done; done are: {listed(map(str, there))}"
-                )
+    done = _numbered(done, "seed", seed, store)
+    done = _numbered(done, "fold", fold, store)
     kept = [address for address in done if _has_weights(store, address)]
     if not kept:
         raise StoreError(

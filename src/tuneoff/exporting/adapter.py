@@ -23,6 +23,8 @@ def adapter_model(trained: TrainedClassifier, form: Form, base: str, settings: d
     """
     import peft
 
+    from tuneoff.models import backbones
+
     adapters = trained.classifier.backbone.peft_config
     if set(adapters) != {ADAPTER}:  # type: ignore[arg-type, call-overload]  # torch's typing of a module's attributes
         raise NotExportableError("The adapter is merged: it stands in the model under a name that peft's loader drops.")
@@ -37,7 +39,8 @@ def adapter_model(trained: TrainedClassifier, form: Form, base: str, settings: d
     _reach(config, prefix)
     wrapper = peft.PeftModelForSequenceClassification if form.classifies else peft.PeftModelForFeatureExtraction
     try:
-        model = wrapper(plain, config).eval()
+        with backbones.quiet(), backbones.random_state_kept():
+            model = wrapper(plain, config).eval()
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise NotExportableError(f"The adapter is merged: peft cannot put it on the plain class ({error}).") from error
     _fill(model, trained, prefix)

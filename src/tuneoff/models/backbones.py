@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -142,7 +143,11 @@ def quiet() -> Iterator[None]:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it so
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it so
     try:
-        yield
+        with warnings.catch_warnings():
+            # peft asks transformers for an attribute by a name that it had before.
+            warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
+            warnings.filterwarnings("ignore", message="Some weights of Peft")  # of a head for other labels
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -74,7 +74,9 @@ def reading(resolved: ResolvedModel) -> Reading:
     key = digest(resolved.keyed())
     if key not in _readings:
         tokenizer = load_tokenizer(resolved)
-        probes = tokenize(resolved, tokenizer, (["a", "a b c d e f g"],)).ids
+        texts = ["a", "a b c d e f g"]
+        pairs = "{1}" in (resolved.template or "") and resolved.template != DEFAULT_TEMPLATE
+        probes = tokenize(resolved, tokenizer, (texts, texts) if pairs else (texts,)).ids
         separator = segment_separator(resolved, tokenizer)
         _readings[key] = Reading(padding_id(resolved, tokenizer), separator, list(probes))
     return _readings[key]
