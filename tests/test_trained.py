@@ -6,9 +6,12 @@ import torch
 
 from tuneoff.errors import StoreError
 from tuneoff.evidence.predictions import last_evaluation
+from tuneoff.executors.local import Observer, run_plan
 from tuneoff.models.text import collate, load_tokenizer, tokenize
-from tuneoff.running import compute_study, prepare
-from tuneoff.store import PREDICTIONS, WEIGHTS, StageAddress
+from tuneoff.plan import make_plan
+from tuneoff.reading import resolved_yaml
+from tuneoff.running import describe, prepare
+from tuneoff.store import PREDICTIONS, WEIGHTS, StageAddress, Store
 from tuneoff.trained import find_run, load_trained_classifier
 
 
@@ -47,21 +50,26 @@ def test_the_seed_is_the_first_that_has_its_weights(with_weights):
         find_run(store)
 
 
-@pytest.mark.parametrize("techniques", [["full"], ["linear-probe+lora"], ["top-layers+lora"]])
-def test_a_loaded_classifier_gives_the_logits_that_were_stored(study, listener, tmp_path, techniques):
-    read = study(techniques, family="qwen3", model={"name": "tiny"}, seeds=[4])
-    store = compute_study(read, tmp_path / "out", listener())
-    trained = load_trained_classifier(store, find_run(store))
-    assert trained.record.address == StageAddress("tiny", trained.record.address.task, techniques[0], 4)
-    assert trained.classes == ("canine", "feline") and trained.spec.name == "tiny"
-    assert [stage.spec.technique for stage in trained.stages] == techniques[0].split("+")
-    assert not any(value.requires_grad for value in trained.classifier.parameters())
-    (place,) = prepare(read, listener()).places.values()
-    ids = tokenize(trained.model, load_tokenizer(trained.model), place.data.splits["test"].texts).ids
-    with torch.no_grad():
-        logits = trained.classifier(*collate(ids, 0, "right")).numpy()
-    kept = last_evaluation(store.checked(trained.record.address, PREDICTIONS), "test", 6)
-    np.testing.assert_allclose(logits, np.asarray(kept.logits), rtol=1e-4, atol=1e-4)
+def test_a_loaded_classifier_gives_the_logits_that_were_stored(study, listener, tmp_path):
+    techniques = ["linear-probe+lora", "top-layers+full"]
+    read = study(techniques, family="qwen3", model={"name": "tiny"}, seeds=[4], steps=2)
+    prepared = prepare(read, listener())
+    (place,) = prepared.places.values()
+    store, plan = Store(tmp_path / "out"), make_plan(read.study, prepared.questions, None)
+    store.create(resolved_yaml(read.study), None)
+    describe(prepared, store)
+    run_plan(plan, prepared.places, store, Observer())
+    ids = tokenize(place.model, load_tokenizer(place.model), place.data.splits["test"].texts).ids
+    for technique in techniques:
+        trained = load_trained_classifier(store, find_run(store, technique=technique))
+        assert trained.record.address == StageAddress("tiny", trained.record.address.task, technique, 4)
+        assert trained.classes == ("canine", "feline") and trained.spec.name == "tiny"
+        assert [stage.spec.technique for stage in trained.stages] == technique.split("+")
+        assert not any(value.requires_grad for value in trained.classifier.parameters())
+        with torch.no_grad():
+            logits = trained.classifier(*collate(ids, 0, "right")).numpy()
+        kept = last_evaluation(store.checked(trained.record.address, PREDICTIONS), "test", 2)
+        np.testing.assert_allclose(logits, np.asarray(kept.logits), rtol=1e-4, atol=1e-4)
 
 
 def test_a_stage_that_is_not_done_is_told(with_weights):

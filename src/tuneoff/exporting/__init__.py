@@ -94,12 +94,15 @@ def export(
 
 def _write_weights(trained: TrainedClassifier, form: Form, base: str, folder: Path) -> dict[str, Any]:
     """Write weights, head and tokenizer of a form; returns the arguments that its class is to be loaded with."""
+    from tuneoff.models.backbones import quiet
+
     tokenizer = own_tokenizer(trained, padding_ends_texts=not (form.classifies and trained.model.is_decoder))
     settings = loading_settings(trained, form, tokenizer.pad_token_id)
-    if form.adapter:
-        adapter_model(trained, form, base, settings).save_pretrained(folder, save_embedding_layers=False)
-    else:
-        plain_model(trained, form, tokenizer.pad_token_id).save_pretrained(folder)
+    with quiet():
+        if form.adapter:
+            adapter_model(trained, form, base, settings).save_pretrained(folder, save_embedding_layers=False)
+        else:
+            plain_model(trained, form, tokenizer.pad_token_id).save_pretrained(folder)
     head = trained.classifier.head
     if not form.classifies and head is not None:
         save_tensors(folder / HEAD, {"weight": head.weight.detach().contiguous()})

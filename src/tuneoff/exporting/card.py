@@ -90,13 +90,13 @@ def _name(facts: Facts) -> str:
 def _title(folder: Folder, facts: Facts) -> list[str]:
     address, model = facts.record.address, folder.model
     licence = _licence(model)
-    of = f" (commit {model.revision})" if model.revision else ""
-    what = f"It is {_article(folder.form)} for `{folder.form.loader}`."
+    base = f"{_as_is(folder.base)} (commit {model.revision})" if model.revision else _as_is(model.source)
     return [
         f"# {_plain(model.label)}, {address.chain}: {_plain(facts.task['label'])}",
         "",
-        f"{_as_is(folder.base)}{of}, fine-tuned by `{address.chain}` to tell {len(facts.task['classes'])} classes "
-        f"apart. {what} Trained and compared with other ways of fine-tuning by tuneoff {version('tuneoff')}.",
+        f"{base}, fine-tuned by `{address.chain}` to tell {len(facts.task['classes'])} classes apart. It is "
+        f"{_article(folder.form)} for `{folder.form.loader}`. Trained and compared with other ways of fine-tuning by "
+        f"tuneoff {version('tuneoff')}.",
         *(["", f"The licence of the base model, by its card: {_plain(licence)}."] if licence else []),
     ]
 
@@ -123,8 +123,8 @@ def _where(folder: Folder) -> str:
     if not folder.form.adapter or folder.model.revision:
         return ""
     return (
-        f" The base was a folder, {_as_is(folder.base)}: where it is elsewhere, say so in `adapter_config.json` "
-        "(`base_model_name_or_path`)."
+        f" The base was a folder, {_as_is(folder.model.source)}: `base_model_name_or_path` in `adapter_config.json` "
+        "says where, and is to be changed where it is elsewhere."
     )
 
 

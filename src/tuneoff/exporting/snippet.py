@@ -42,7 +42,7 @@ def snippet(trained: TrainedClassifier, form: Form, settings: dict[str, Any], fi
 
     `logits` [B, C] are what the classifier gave in training, `fields` is how many texts a row has.
     """
-    arguments = "".join(f", {name}={value!r}" for name, value in settings.items())
+    arguments = "".join(f", {name}={_literal(value)}" for name, value in settings.items())
     parts = f"{form.loader}, AutoTokenizer"
     lines = ["import torch"]
     if form.adapter:
@@ -56,8 +56,8 @@ def snippet(trained: TrainedClassifier, form: Form, settings: dict[str, Any], fi
         'folder = "."  # this folder' + ("" if not form.classifies else ", or its name on the hub"),
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
         f"model = {form.loader}.from_pretrained(folder{arguments}).eval()",
-        f"labels = {list(trained.classes)!r}",
-        f"rows = {ONE_TEXT if fields == 1 else TWO_TEXTS!r}",
+        f"labels = {_literal(list(trained.classes))}",
+        f"rows = {_literal(ONE_TEXT if fields == 1 else TWO_TEXTS)}",
         *_reading(trained.model, fields),
         "with torch.no_grad():",
         *_logits(trained, form),
@@ -71,9 +71,9 @@ def _reading(model: ResolvedModel, fields: int) -> list[str]:
     if model.is_decoder:
         return [f"texts = [{_joined(model, fields)}]", f"inputs = tokenizer(texts, {cut})"]
     if fields == 1:
-        texts = f"[{model.prefix!r} + text for text in rows]" if model.prefix else "rows"
+        texts = f"[{_literal(model.prefix)} + text for text in rows]" if model.prefix else "rows"
         return [f"inputs = tokenizer({texts}, {cut})"]
-    own = f"[{model.prefix!r} + text for text in column]" if model.prefix else "list(column)"
+    own = f"[{_literal(model.prefix)} + text for text in column]" if model.prefix else "list(column)"
     return [f"columns = [{own} for column in zip(*rows)]", f"inputs = tokenizer(*columns, {cut})"]
 
 
@@ -90,10 +90,10 @@ def _joined(model: ResolvedModel, fields: int) -> str:
             literal += piece
             continue
         literal += model.prefix
-        parts += [repr(literal)] if literal else []
+        parts += [_literal(literal)] if literal else []
         parts.append(names[piece])
         literal = ""
-    parts += [repr(literal)] if literal else []
+    parts += [_literal(literal)] if literal else []
     return f"{' + '.join(parts)} for {'text' if fields == 1 else 'first, second'} in rows"
 
 
@@ -106,3 +106,13 @@ def _logits(trained: TrainedClassifier, form: Form) -> list[str]:
         *POOLED[trained.model.pooling],
         f'logits = vectors @ load_file(f"{{folder}}/{HEAD}")["weight"].T',
     ]
+
+
+def _literal(value: Any) -> str:
+    """Return a value as Python, texts in the double quotes of the lines around it where that changes nothing."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_literal, value))})"
+    plain = repr(value)
+    return f'"{plain[1:-1]}"' if isinstance(value, str) and plain[0] == "'" and '"' not in plain else plain
