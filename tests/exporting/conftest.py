@@ -23,7 +23,9 @@ def finished(study, listener, tmp_path, monkeypatch):
         # Rates at which three steps move the weights by more than rounding.
         rates = {"full": 3e-3, "top-layers": 3e-3, "lora": 3e-2, "linear-probe": 3e-2}
         named = [one if isinstance(one, dict) else {"name": one} for one in techniques]
-        named = [{"learning_rate": rates[one["name"].rpartition("+")[2]]} | one for one in named]
+        named = [
+            one if len(one) > 1 else one | {"learning_rate": rates[one["name"].rpartition("+")[2]]} for one in named
+        ]
         changes = {"steps": 3, "eval_every": 3} | changes
         prepared = prepare(study(named, **changes), listener())
         store = Store(tmp_path / out)

@@ -19,6 +19,8 @@ import tuneoff
 from tuneoff.errors import ModelError, StoreError
 from tuneoff.evidence.results import build_results
 from tuneoff.exporting import export
+from tuneoff.exporting.form import NotExportableError
+from tuneoff.techniques import names
 
 # peft asks transformers for an attribute by a name that it had before.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
@@ -52,6 +54,19 @@ def test_the_snippet_gives_the_logits_of_training(finished, family, tmp_path, ru
         assert variables["labels"] == ["canine", "feline"]
         widths = variables["inputs"]["attention_mask"].sum(1)
         assert widths.min() < widths.max() and variables["inputs"]["attention_mask"][:, 0].all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["bert", "qwen3"])
+@pytest.mark.parametrize("technique", names())
+def test_every_technique_is_exported(finished, technique, family, tmp_path, run_snippet, test_rows, stored_logits):
+    store = finished([{"name": technique, "learning_rate": 1e-2}], family=family, model={"name": "tiny"})
+    try:
+        found = export(store.root, tmp_path / "to")
+    except NotExportableError as error:
+        pytest.skip(str(error))
+    assert close(run_snippet(found.path, test_rows())["logits"], stored_logits(store, technique))
+    print(technique, found.loader, found.reasons)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "qwen3"])

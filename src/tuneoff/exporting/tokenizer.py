@@ -34,6 +34,7 @@ def own_tokenizer(trained: TrainedClassifier, *, padding_ends_texts: bool) -> An
     model = trained.model
     assert model.path is not None
     tokenizer: Any = AutoTokenizer.from_pretrained(model.path, local_files_only=True)
+    tokenizer.init_kwargs.pop("local_files_only", None)  # it would be saved, and hold for others
     if not padding_ends_texts:
         _pad_with(tokenizer, padding_token(model))
     elif tokenizer.pad_token_id is None:
