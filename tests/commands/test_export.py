@@ -47,7 +47,7 @@ def test_a_seed_that_is_not_there_and_a_base_that_moved(study, listener, tmp_pat
     model_folder("bert").rename(tmp_path / "moved")
     try:
         status, _, err = run("export", store.root, "--to", tmp_path / "to")
-        assert status == 2 and "Tiny_bert" in err
+        assert status == 2 and "Tiny_bert" in err and "say where with --base" in err
         status, out, _ = run("export", store.root, "--to", tmp_path / "to", "--base", tmp_path / "moved")
         assert status == 0 and "load it with AutoModel;" in out
     finally:

@@ -22,9 +22,9 @@ def finished(study, listener, tmp_path, monkeypatch):
     def train(techniques, out="out", **changes):
         # Rates at which three steps move the weights by more than rounding.
         rates = {"full": 3e-3, "top-layers": 3e-3, "lora": 3e-2, "linear-probe": 3e-2}
-        named = [one if isinstance(one, dict) else {"name": one} for one in techniques]
         named = [
-            one if len(one) > 1 else one | {"learning_rate": rates[one["name"].rpartition("+")[2]]} for one in named
+            one if isinstance(one, dict) else {"name": one, "learning_rate": rates[one.rpartition("+")[2]]}
+            for one in techniques
         ]
         changes = {"steps": 3, "eval_every": 3} | changes
         prepared = prepare(study(named, **changes), listener())

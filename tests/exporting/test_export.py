@@ -134,6 +134,16 @@ def test_an_adapter_over_a_changed_base_is_merged_and_so_it_is_if_asked(
         assert close(run_snippet(found.path, test_rows())["logits"], stored_logits(store, technique))
 
 
+def test_what_was_exported_may_be_started_from(finished, tmp_path, run_snippet, test_rows, stored_logits):
+    """An adapter goes out, comes in as a model, and is trained on: merged, since it is no base for an outsider."""
+    first = finished(["lora"], family="qwen3", model={"name": "tiny"})
+    adapter = export(first.root, tmp_path / "adapter").path
+    second = finished(["lora"], out="again", model={"id": str(adapter), "name": "tiny"})
+    found = export(second.root, tmp_path / "to")
+    assert found.loader == CLASSIFIES and "started from another one" in found.reasons[0]
+    assert close(run_snippet(found.path, test_rows())["logits"], stored_logits(second, "lora"))
+
+
 @pytest.mark.parametrize(
     ("family", "settings"),
     [

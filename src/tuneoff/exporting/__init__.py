@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuneoff.errors import StoreError, WriteError
+from tuneoff.errors import ModelError, StoreError, WriteError
 from tuneoff.exporting.adapter import adapter_model
 from tuneoff.exporting.card import CARD, Folder, model_card
 from tuneoff.exporting.facts import Facts, facts_of
@@ -67,7 +67,7 @@ def export(
     _check_target(target)
     address = find_run(store, technique=technique, model=model, task=task, seed=seed)
     announce(f"loading {address.chain}, {address.title}")
-    trained = load_trained_classifier(store, address, model_id=base)
+    trained = _load(store, address, base)
     facts = facts_of(store, trained.record)
     columns = probe_columns(trained, facts.task)
     expected = expected_logits(trained, columns)
@@ -90,6 +90,15 @@ def export(
             continue
         return Exported(target, address, form.loader, tuple(reasons), difference)
     raise NotExportableError(" ".join(reasons))
+
+
+def _load(store: Store, address: StageAddress, base: str | None) -> TrainedClassifier:
+    try:
+        return load_trained_classifier(store, address, model_id=base)
+    except ModelError as error:
+        if base is not None:
+            raise
+        raise ModelError(f"{error} If the pre-trained model is elsewhere now, say where with --base.") from error
 
 
 def _write_weights(trained: TrainedClassifier, form: Form, base: str, folder: Path) -> dict[str, Any]:

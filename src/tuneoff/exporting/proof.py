@@ -7,6 +7,7 @@ from typing import Any
 from tuneoff.exporting.form import Form, NotExportableError
 from tuneoff.exporting.plain import HEAD
 from tuneoff.trained import TrainedClassifier
+from tuneoff.words import shortened
 
 TOLERANCE = 1e-3  # of the logits' norm: float32 in another order of operations differs by 1e-5 and less
 SHORT = ("a", "a b c d e")
@@ -32,7 +33,11 @@ def check_written(
 
     Raises NotExportableError where that is more than rounding makes.
     """
-    logits = _written_logits(folder, trained, form, settings, columns)
+    try:
+        logits = _written_logits(folder, trained, form, settings, columns)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        reason = shortened(" ".join(str(error).split()), 200)
+        raise NotExportableError(f"{form.loader} cannot load or compute what was written ({reason}).") from error
     error = float((logits - expected).norm() / expected.norm().clamp(min=1e-6))
     if not error < TOLERANCE:
         raise NotExportableError(
