@@ -34,7 +34,7 @@ def plan_upload(folder: Path, repo: str, *, private: bool) -> Upload:
 def check_repo(repo: str) -> None:
     """Raise StoreError unless a text can be the name of a repository on the hub."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is documented there
 
     try:
         if not REPO.fullmatch(repo):

@@ -76,6 +76,8 @@ def _check_merges(place: Location, settings: Mapping[str, Any]) -> None:
     import peft
 
     try:
+        if not isinstance(settings.get("peft_type"), str):
+            raise ValueError("it has no peft_type")
         config = peft.PeftConfig.from_pretrained(str(place.folder))
     except _ERRORS as error:
         reason = shortened(" ".join(str(error).split()), 200)
