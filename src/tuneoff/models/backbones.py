@@ -15,6 +15,15 @@ from tuneoff.errors import ModelError
 from tuneoff.models.adapters import merged_weights
 from tuneoff.models.resolve import ResolvedModel
 
+# What peft warns of and nobody can act on: an attribute of transformers by its former name, the head of a model for
+# other labels (which is told by whoever loads it), sizes of norms that LN-tuning does not use, BOFT without a compiler.
+PEFT_WARNS = (
+    ".is_gradient_checkpointing. is deprecated",
+    "Some weights of Peft",
+    "Unsupported layer type",
+    "Failed to load the CUDA extension",
+)
+
 
 def auto_class(resolved: ResolvedModel) -> tuple[Any, dict[str, Any]]:
     """Return transformers' auto class for the model and head, and the arguments that leave out an unread pooler."""
@@ -144,9 +153,8 @@ def quiet() -> Iterator[None]:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it so
     try:
         with warnings.catch_warnings():
-            # peft asks transformers for an attribute by a name that it had before.
-            warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
-            warnings.filterwarnings("ignore", message="Some weights of Peft")  # of a head for other labels
+            for told in PEFT_WARNS:
+                warnings.filterwarnings("ignore", message=told)
             yield
     finally:
         logging.set_verbosity(level)
