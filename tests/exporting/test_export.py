@@ -202,6 +202,23 @@ def test_one_runs_interval_is_that_of_a_study_of_one_seed(finished, tmp_path):
     assert f"| Accuracy | {row['metrics']['accuracy']['mean']:.3f} | 95%: {interval['low']:.3f} to " in card
 
 
+def test_labels_are_data(finished, tmp_path, run_snippet):
+    """Whatever a label is made of, it stands in card, config and snippet as it is, and means nothing there."""
+    labels = ["```\n# <b>|`_*_", 'it\'s "so" \\ {0}\u202e']
+    for name in ("odd-train.jsonl", "odd-test.jsonl"):
+        rows = [{"premise": "the cat", "hypothesis": f"a {n}", "label": labels[n % 2]} for n in range(20)]
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = {"train": str(tmp_path / "odd-train.jsonl"), "test": str(tmp_path / "odd-test.jsonl")}
+    store = finished(["linear-probe"], family="llama", task=task, model={"name": "tiny"})
+    folder = export(store.root, tmp_path / "to").path
+    assert sorted(run_snippet(folder)["labels"]) == sorted(labels)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert sorted(config["label2id"]) == sorted(labels)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.count("\n```") == 2 and "\n# <" not in card and "\u202e" not in card
+    assert r"\<b\>\|\`\_\*\_" in card
+
+
 def test_a_folder_with_something_in_it_is_left_alone(finished, tmp_path):
     store = finished(["linear-probe"])
     target = tmp_path / "mine"
