@@ -25,10 +25,10 @@ def adapter_model(trained: TrainedClassifier, form: Form, base: str, settings: d
 
     from tuneoff.models import backbones
 
-    adapters = trained.classifier.backbone.peft_config
-    if set(adapters) != {ADAPTER}:  # type: ignore[arg-type, call-overload]  # torch's typing of a module's attributes
+    backbone: Any = trained.classifier.backbone
+    if set(backbone.peft_config) != {ADAPTER}:
         raise NotExportableError("The adapter is merged: it stands in the model under a name that peft's loader drops.")
-    config = copy.deepcopy(adapters[ADAPTER])  # type: ignore[index, operator]  # as above
+    config: Any = copy.deepcopy(backbone.peft_config[ADAPTER])
     config.task_type = "SEQ_CLS" if form.classifies else "FEATURE_EXTRACTION"
     config.base_model_name_or_path, config.revision = base, trained.model.revision
     plain = _base(trained, form, settings)

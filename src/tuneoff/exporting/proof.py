@@ -38,12 +38,12 @@ def check_written(
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         reason = shortened(" ".join(str(error).split()), 200)
         raise NotExportableError(f"{form.loader} cannot load or compute what was written ({reason}).") from error
-    error = float((logits - expected).norm() / expected.norm().clamp(min=1e-6))
-    if not error < TOLERANCE:
+    difference = float((logits - expected).norm() / expected.norm().clamp(min=1e-6))
+    if not difference < TOLERANCE:
         raise NotExportableError(
-            f"{form.loader} computes other logits from these weights: they differ by {error:.1g} of their size."
+            f"{form.loader} computes other logits from these weights: they differ by {difference:.1g} of their size."
         )
-    return error
+    return difference
 
 
 def probe_columns(trained: TrainedClassifier, task: Mapping[str, Any]) -> Columns:

@@ -20,8 +20,8 @@ def padding_token(model: "ResolvedModel") -> str:
     """
     tokenizer = load_tokenizer(model)
     chosen = padding_id(replace(model, head="native"), tokenizer)
-    known: str | None = tokenizer.convert_ids_to_tokens(chosen) if chosen < len(tokenizer) else None
-    return known or NEW_PADDING
+    known = tokenizer.convert_ids_to_tokens(chosen) if chosen < len(tokenizer) else None
+    return known if isinstance(known, str) else NEW_PADDING
 
 
 def own_tokenizer(trained: TrainedClassifier, *, padding_ends_texts: bool) -> Any:

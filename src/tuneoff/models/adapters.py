@@ -136,7 +136,9 @@ def merged_weights(
             ignore_mismatched_sizes=True,
             **sized,
         )
-        own = peft.PeftModel.from_pretrained(plain, str(adapter.folder), ignore_mismatched_sizes=True)
+        own = peft.PeftModel.from_pretrained(
+            plain, str(adapter.folder), ignore_mismatched_sizes=True, use_safetensors=True
+        )
         model: Any = own.merge_and_unload()
     except _ERRORS as error:
         reason = shortened(" ".join(str(error).split()), 300)
