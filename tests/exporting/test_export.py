@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from peft import AutoPeftModelForSequenceClassification
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 import tuneoff
 from tuneoff.errors import ModelError, StoreError
@@ -120,6 +120,25 @@ def test_the_padding_trap_of_qwen3_embedding_is_solved_for_others(finished, tmp_
     config = json.loads((tmp_path / "full" / "config.json").read_text(encoding="utf-8"))
     assert config["pad_token_id"] == tokenizer.pad_token_id
     assert config["id2label"] == {"0": "canine", "1": "feline"} and config["label2id"] == {"canine": 0, "feline": 1}
+
+
+def test_padding_is_a_token_of_its_own_where_the_model_has_rows_to_spare(
+    finished, tiny_config, tiny_tokenizer, tmp_path, run_snippet, test_rows, stored_logits
+):
+    """So it is with the real Qwen3-Embedding: its table has more rows than its tokenizer has tokens."""
+    tokenizer, folder = tiny_tokenizer("end"), tmp_path / "spare"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = tiny_config("qwen3", vocab_size=len(tokenizer) + 3)
+        AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    store = finished(["lora"], model={"id": str(folder), "name": "tiny"})
+    for merge in (False, True):
+        found = export(store.root, tmp_path / f"to-{merge}", merge=merge)
+        own = AutoTokenizer.from_pretrained(found.path)
+        assert (own.pad_token, own.pad_token_id) == ("<|pad|>", len(tokenizer)) and len(own) == len(tokenizer) + 1
+        assert own("the cat")["input_ids"] == tokenizer("the cat")["input_ids"]
+        assert close(run_snippet(found.path, test_rows())["logits"], stored_logits(store, "lora"))
 
 
 def test_an_adapter_over_a_changed_base_is_merged_and_so_it_is_if_asked(
