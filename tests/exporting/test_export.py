@@ -59,6 +59,7 @@ def test_the_snippet_gives_the_logits_of_training(finished, family, tmp_path, ru
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Unsupported layer type:UserWarning")  # LN-tuning's sizes, which it does not use
 @pytest.mark.filterwarnings("ignore:Failed to load the CUDA extension:UserWarning")  # BOFT's, which it does without
+@pytest.mark.filterwarnings("ignore:Setting boft_n_butterfly_factor:UserWarning")  # what BOFT does for speed
 @pytest.mark.parametrize("family", ["bert", "qwen3"])
 @pytest.mark.parametrize("technique", names())
 def test_every_technique_is_exported(finished, technique, family, tmp_path, run_snippet, test_rows, stored_logits):
