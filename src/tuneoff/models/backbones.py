@@ -16,7 +16,7 @@ from tuneoff.models.adapters import merged_weights
 from tuneoff.models.resolve import ResolvedModel
 
 # What peft warns of and nobody can act on: an attribute of transformers by its former name, the head of a model for
-# other labels (which is told by whoever loads it), sizes of norms that LN-tuning does not use, what BOFT does for speed.
+# other labels (which is told by whoever loads it), sizes of norms that LN-tuning does not use, how BOFT gets faster.
 PEFT_WARNS = (
     ".is_gradient_checkpointing. is deprecated",
     "Some weights of Peft",
