@@ -81,6 +81,10 @@ def run(
         list[str] | None,
         typer.Option("--force", metavar="CHECK", help="Run although this check finds an error; the report says so."),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", metavar="TRACKER", help="Tell tensorboard, mlflow, wandb or trackio too. Repeatable."),
+    ] = None,
     lang: LanguageOption = Language.en,
 ) -> None:
     """Train what is missing of a study, then write its table and report.
@@ -93,7 +97,8 @@ def run(
         read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.run import run_command
 
-        status = run_command(read, out or Path("runs") / read.study.name, force or [], lang.value)
+        directory = out or Path("runs") / read.study.name
+        status = run_command(read, directory, force or [], lang.value, track or [])
     raise typer.Exit(status)
 
 

@@ -1,0 +1,40 @@
+"""trackio: a SQLite file in trackio's own folder (TRACKIO_DIR, else the user's cache), unless a Space is named."""
+
+import os
+from pathlib import Path
+
+from tuneoff.trackers.base import OpenRun, TrackedRun
+
+
+class Trackio:
+    """A project for the study, with a run for each of its runs, grouped by technique.
+
+    trackio reads TRACKIO_DIR when it is imported, so its files cannot follow the run directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._seen: set[str] = set()
+
+    def open(self, run: TrackedRun, last: int | None) -> tuple[OpenRun, int | None]:
+        """Begin a run, or go on with the latest one of this name."""
+        os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+        from accelerate.tracking import TrackioTracker
+
+        self._seen.add(run.study)
+        tracker = TrackioTracker(
+            run.study,
+            name=run.place,
+            group=run.technique,
+            config=dict(run.settings),
+            resume="never" if last is None else "allow",
+            embed=False,
+            auto_log_gpu=False,
+            auto_log_cpu=False,
+        )
+        tracker.start()
+        opened: OpenRun = tracker
+        return opened, last
+
+    def look(self) -> str:
+        """Return the command that shows the projects."""
+        return " and ".join(f"trackio show --project {name}" for name in sorted(self._seen)) or "trackio show"

@@ -1,0 +1,52 @@
+"""Weights & Biases: offline files in the run directory, unless WANDB_MODE says otherwise."""
+
+import os
+from pathlib import Path
+
+from tuneoff.trackers.base import OpenRun, TrackedRun
+
+
+class WandB:
+    """A project for the study, with a run for each of its runs, grouped by technique."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mode = os.environ.get("WANDB_MODE") or "offline"
+
+    def open(self, run: TrackedRun, last: int | None) -> tuple[OpenRun, int | None]:
+        """Begin a run, or go on with it: online in the same place, offline in a second file of the same id."""
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read as wandb is imported
+        import wandb
+        from accelerate.tracking import WandBTracker
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        quiet = wandb.Settings(
+            silent=True,
+            console="off",
+            disable_git=True,
+            disable_code=True,
+            x_disable_meta=True,
+            x_disable_stats=True,
+            x_disable_machine_info=True,
+            x_save_requirements=False,
+        )
+        tracker = WandBTracker(
+            run.study,
+            id=run.id,
+            name=run.place,
+            group=run.technique,
+            config=dict(run.settings),
+            dir=os.environ.get("WANDB_DIR") or str(self._folder),
+            mode=self._mode,
+            resume=None if self._mode == "offline" else "allow",  # offline there is nobody to ask
+            settings=quiet,
+        )
+        tracker.start()
+        opened: OpenRun = tracker
+        return opened, last
+
+    def look(self) -> str:
+        """Return the command that sends offline runs to the user's account, to be looked at there."""
+        if self._mode != "offline":
+            return "look at the project on the server that wandb is logged in to"
+        return f"wandb sync --append {self._folder / 'wandb'}/offline-run-* (sends them to your account)"
