@@ -60,13 +60,21 @@ def build_classifier(
     classifier = load_classifier(model, classes, device=device)
     init_head(classifier, head_seed)
     for ancestor in ancestors:
-        technique = make_technique(ancestor.spec)
-        with torch.random.fork_rng():
-            technique.apply(classifier)
-        load_trained(classifier, ancestor.weights)
-        technique.merge(classifier)
+        put_back(classifier, ancestor).merge(classifier)
     classifier.eval()
     return classifier.requires_grad_(False)
+
+
+def put_back(classifier: TextClassifier, stage: Ancestor) -> Technique:
+    """Apply a finished stage's technique to a classifier that stands where the stage began, and load what it trained.
+
+    Returns the technique; what it added to the backbone is not merged.
+    """
+    technique = make_technique(stage.spec)
+    with torch.random.fork_rng():
+        technique.apply(classifier)
+    load_trained(classifier, stage.weights)
+    return technique
 
 
 def build_head_only(
