@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tuneoff.api import Result, load, run
     from tuneoff.checks.own import doctor
     from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
+    from tuneoff.predicting import predict
     from tuneoff.study import Study
 
 # Arrow's own allocator reserves a gigabyte at its first use, and RLIMIT_DATA (protocol.memory_limit) counts what is
@@ -29,6 +30,7 @@ _HOMES = {
     "TuneoffError": "tuneoff.errors",
     "doctor": "tuneoff.checks.own",
     "load": "tuneoff.api",
+    "predict": "tuneoff.predicting",
     "run": "tuneoff.api",
 }
 
@@ -42,6 +44,7 @@ __all__ = [
     "TuneoffError",
     "doctor",
     "load",
+    "predict",
     "run",
 ]
 

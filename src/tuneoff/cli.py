@@ -164,6 +164,34 @@ def report(directory: RunArgument, lang: LanguageOption = Language.en) -> None:
 
 
 @app.command()
+def predict(
+    directory: RunArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv or .parquet with the text columns.")],
+    technique: Annotated[str | None, typer.Option("--technique", help="Needed if there are several.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Its name in the study, if there are several.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Its name in the study, if there are several.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The first one that is done, if left out.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="OUT", help="Where to write; printed if left out.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="jsonl, csv, parquet or russian-superglue; else by --to's suffix.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --to if it is there.")] = False,
+) -> None:
+    """Give new texts labels and probabilities, by the classifier of a finished run.
+
+    Rows keep their order; each has its own idx or id if there is one, its number, its label, and a probability for each
+    class. A file of any size can be read: it is computed in chunks.
+
+    Exit status: 0 predicted, 2 bad input.
+    """
+    with _plain_errors():
+        from tuneoff.commands.predict import predict_command
+
+        chosen = {"technique": technique, "model": model, "task": task}
+        predict_command(directory, file, **chosen, seed=seed, to=to, form=form, force=force)
+
+
+@app.command()
 def audit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.csv", help="Columns technique, accuracy, n; seeds if they are published.")
