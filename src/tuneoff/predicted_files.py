@@ -1,4 +1,4 @@
-"""Files of predictions: written a chunk at a time, as JSON lines, CSV, Parquet or for Russian SuperGLUE's leaderboard."""
+"""Files of predictions, written a chunk at a time: JSON lines, CSV, Parquet, or what Russian SuperGLUE takes."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def chosen_format(given: str | None, to: Path | None) -> str:
         return "jsonl"
     if to.suffix.lower() not in BY_SUFFIX:
         raise StudyError(
-            f"--to {to}: what to write is not told by '{to.suffix}'. Name the file {listed(BY_SUFFIX)}, or give --format."
+            f"--to {to}: '{to.suffix}' does not tell what to write; name the file {listed(BY_SUFFIX)}, or give --format"
         )
     return BY_SUFFIX[to.suffix.lower()]
 

@@ -48,7 +48,7 @@ class Predictions:
     probabilities: NDArray[np.float64]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield each row as it is written: its id if it has one, its number, its label, a probability for each class."""
+        """Yield each row as it is written: its id if there is one, its number and label, each class's probability."""
         names = [f"probability_{name}" for name in self.classes]
         for place, (label, shares) in enumerate(zip(self.labels.tolist(), self.probabilities.tolist(), strict=True)):
             own = {} if self.id_column is None else {self.id_column: self.table.rows[place].get(self.id_column)}
@@ -93,23 +93,29 @@ class Predictor:
         `progress` is called with the share of the file that is done. Raises DataError for what cannot be read.
         """
         size = self._whole_batches(size)
-        done = 0.0
+        done, column = 0.0, None
         for chunk in read_chunks(path, str(path), size):
             begun = done
+            if not chunk.first:  # the rows of a file have the same columns
+                column = _id_column(chunk.table)
 
             def within(share: float, begun: float = begun, width: float = chunk.share - done) -> None:
                 progress(begun + share * width)
 
-            yield self.predict(chunk.table, chunk.first, within)
+            yield self._predict(chunk.table, chunk.first, column, within)
             done = chunk.share
 
-    def predict(self, table: Table, first: int = 0, progress: Callable[[float], None] = lambda _: None) -> Predictions:
+    def predict(self, table: Table) -> Predictions:
         """Return what is predicted of a table's rows; DataError where one has no text in a column of the study's."""
+        return self._predict(table, 0, _id_column(table), lambda _: None)
+
+    def _predict(
+        self, table: Table, first: int, id_column: str | None, progress: Callable[[float], None]
+    ) -> Predictions:
         texts = tuple(table.texts(column) for column in self.text_fields)
         logits = self.logits(texts, progress, table)
-        column = next((name for name in ID_COLUMNS if name in table.columns), None)
         shares = probabilities(logits.astype(np.float64))
-        return Predictions(table, first, self.trained.classes, column, logits.argmax(axis=1), shares)
+        return Predictions(table, first, self.trained.classes, id_column, logits.argmax(axis=1), shares)
 
     def logits(
         self,
@@ -212,6 +218,10 @@ def predict(
     else:
         found = list(predictor.read(Path(data)))
     return pd.DataFrame([row for one in found for row in one.rows()])
+
+
+def _id_column(table: Table) -> str | None:
+    return next((name for name in ID_COLUMNS if name in table.columns), None)
 
 
 def _anywhere() -> "Protocol":
