@@ -1,4 +1,4 @@
-"""A study that tells trackers: each run once, each step once, whatever stops or fails; and that training is the same."""
+"""A study that tells trackers: each run once, each step once, whatever stops or fails; and it trains the same."""
 
 import numpy as np
 import pytest
