@@ -50,7 +50,7 @@ def kept(monkeypatch):
     def make(fails=None):
         tracker = Kept(fails)
         monkeypatch.setitem(package.TRACKERS, "kept", tracker)
-        monkeypatch.setattr(package, "find_spec", lambda name: name)
+        monkeypatch.setattr(package, "is_installed", lambda _: True)
         return tracker
 
     return make

@@ -8,7 +8,7 @@ from tuneoff.errors import StudyError
 from tuneoff.evidence.metrics import measure_frame
 from tuneoff.store import CHECKPOINT
 from tuneoff.techniques import get
-from tuneoff.trackers import TRACKERS, check_trackers
+from tuneoff.trackers import TRACKERS, check_trackers, is_installed
 
 
 def by_name(heard):
@@ -168,7 +168,7 @@ def test_what_is_not_known_or_not_installed_is_refused_before_anything(study, tm
         StudyError, match=r"no tracker 'tensorbord'. Did you mean 'tensorboard'\? Trackers: tensorboard,"
     ):
         check_trackers(["tensorbord"])
-    monkeypatch.setattr("tuneoff.trackers.find_spec", lambda _: None)
+    monkeypatch.setattr("tuneoff.trackers.is_installed", lambda _: False)
     for name in TRACKERS:
         with pytest.raises(StudyError, match=rf"{name} is not installed; get it by: pip install 'tuneoff\[{name}\]'"):
             check_trackers([name])
@@ -184,3 +184,9 @@ def test_tracking_is_off_by_default_and_changes_no_key(kept, told):
     assert tracker.calls == 0 and not (store.root / "trackers").exists()
     tracked_store, _ = told("linear-probe", out="other")
     assert [record.key for record in tracked_store.records()] == [plain.key]
+
+
+def test_a_folder_of_a_packages_name_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "no_such_tracker").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not is_installed("no_such_tracker") and is_installed("tuneoff")

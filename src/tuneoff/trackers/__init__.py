@@ -28,8 +28,14 @@ def check_trackers(names: Sequence[str]) -> None:
             raise StudyError(
                 f"track: there is no tracker '{name}'.{near(name, TRACKERS)} Trackers: {listed(TRACKERS)}."
             )
-        if find_spec(name) is None:
+        if not is_installed(name):
             raise StudyError(f"track: the package {name} is not installed; get it by: pip install 'tuneoff[{name}]'")
+
+
+def is_installed(name: str) -> bool:
+    """Return whether a package is there to be imported; a folder of its name, as trackers leave them, is none."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None
 
 
 def make_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
