@@ -29,6 +29,7 @@ class WandB:
             x_disable_stats=True,
             x_disable_machine_info=True,
             x_save_requirements=False,
+            host="",
         )
         tracker = WandBTracker(
             run.study,
