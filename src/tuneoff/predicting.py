@@ -17,7 +17,7 @@ from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
 from tuneoff.tasks.stream import read_chunks
 from tuneoff.tasks.table import Table
 from tuneoff.trained import TrainedClassifier, find_run, load_trained_classifier
-from tuneoff.training.device import autocast, choose_device, usable_threads
+from tuneoff.training.device import Precision, autocast, choose_device, usable_threads
 from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.order import Rows
 from tuneoff.training.shortage import in_parts, smaller_budget
@@ -82,7 +82,7 @@ class Predictor:
         self.text_fields: tuple[str, ...] = tuple(store.task(self.address.model, self.address.task)["text_fields"])
         # As it was evaluated; but a CPU has no bf16 that pays.
         machine = self.trained.record.machine
-        self.precision = machine["precision"] if machine["device"] == self.device.type else "fp32"
+        self.precision: Precision = machine["precision"] if machine["device"] == self.device.type else "fp32"
         self.budget = GPU_FORWARD_TOKENS if self.device.type == "cuda" else MICRO_TOKENS
 
     def read(

@@ -143,6 +143,7 @@ def test_ids_of_parquet_are_numbers_or_texts(store, tuneoff, tmp_path):
         assert pd.read_parquet(path)["id"].tolist() == expected
 
 
+@pytest.mark.slow
 def test_who_reads_the_output_may_leave_early(store, tmp_path):
     lines = (tmp_path / "test.jsonl").read_text(encoding="utf-8")
     (tmp_path / "long.jsonl").write_text(lines * 200, encoding="utf-8")

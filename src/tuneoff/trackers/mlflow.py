@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from tuneoff.trackers.base import OpenRun, TrackedRun
 
@@ -50,7 +51,7 @@ class MLflow:
         return f"mlflow ui --backend-store-uri {self._uri}"
 
 
-def _find(client: "mlflow.MlflowClient", run: TrackedRun) -> str | None:  # type: ignore[name-defined]  # noqa: F821
+def _find(client: Any, run: TrackedRun) -> str | None:
     """Return the id that MLflow gave a run before, None if there is none."""
     experiment = client.get_experiment_by_name(run.study)
     if experiment is None:

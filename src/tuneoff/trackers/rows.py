@@ -12,6 +12,7 @@ def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
 
     Rows of other events have none.
     """
+    names: tuple[str, ...]
     if row["event"] == "train":
         split, names = "train", TRAINED
     elif row["event"] == "eval":

@@ -1,7 +1,9 @@
 """trackio: a SQLite file in trackio's own folder (TRACKIO_DIR, else the user's cache), unless a Space is named."""
 
+import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 from tuneoff.trackers.base import OpenRun, TrackedRun
 
@@ -32,9 +34,24 @@ class Trackio:
             auto_log_cpu=False,
         )
         tracker.start()
-        opened: OpenRun = tracker
-        return opened, last
+        return _Opened(tracker), last
 
     def look(self) -> str:
         """Return the command that shows the projects."""
         return " and ".join(f"trackio show --project {name}" for name in sorted(self._seen)) or "trackio show"
+
+
+class _Opened:
+    """A run that trackio itself finishes: it would finish the one it knows of once more as the process ends, aloud."""
+
+    def __init__(self, tracker: OpenRun) -> None:
+        self._tracker = tracker
+
+    def log(self, values: dict[str, Any], step: int | None = None) -> None:
+        """Tell numbers by name, at a step."""
+        self._tracker.log(values, step=step)
+
+    def finish(self) -> None:
+        """Wait until all is written."""
+        library: Any = importlib.import_module("trackio")
+        library.finish()
