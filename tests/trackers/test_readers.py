@@ -5,10 +5,15 @@ import math
 import os
 import sqlite3
 import struct
+import subprocess
 import sys
+import time
 from importlib.util import find_spec
 
 import pytest
+
+from tuneoff.reading import resolved_yaml
+from tuneoff.store import Store
 
 # The trackers' libraries warn of things of their own, some of them as they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -99,13 +104,16 @@ def wandb(out, _):
 def trackio(_, name):
     import trackio as library
 
-    (path,) = (one for one in library.utils.TRACKIO_DIR.glob("*.db") if one.stem == name)
+    return sqlite_points(library.utils.TRACKIO_DIR / f"{name}.db"), None
+
+
+def sqlite_points(path):
     found = {}
     with sqlite3.connect(path) as file:
         for place, step, metrics in file.execute("select run_name, step, metrics from metrics"):
             for tag, value in json.loads(metrics).items():
                 found.setdefault(place, []).append((step, tag, value))
-    return found, None
+    return found
 
 
 @pytest.mark.parametrize("reader", [tensorboard, mlflow, wandb, trackio])
@@ -113,11 +121,10 @@ def test_a_trackers_own_reader_finds_every_point_once(reader, told, expected, tm
     name = reader.__name__
     if find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
-    project = "tiny"
     told("linear-probe", "linear-probe+lora", track=[name], stop_after=11)
     store, quiet = told("linear-probe", "linear-probe+lora", track=[name])
     assert not [note for note in quiet.notes if "nothing more" in note], quiet.notes
-    found, settings = reader(store.root, project)
+    found, settings = reader(store.root, "tiny")
     model = store.records()[0].address.model
     for chain in ("linear-probe", "linear-probe+lora"):
         place = PLACE.format(model=model, chain=chain)
@@ -132,3 +139,36 @@ def test_a_trackers_own_reader_finds_every_point_once(reader, told, expected, tm
         if settings is not None:
             assert settings[place]["technique"] == chain and float(settings[place]["learning_rate"]) > 0
     assert len(found) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [tensorboard, mlflow, wandb, trackio])
+def test_a_killed_run_goes_on_and_is_told_no_step_twice(reader, study, expected, tmp_path):
+    name = reader.__name__
+    if find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    steps, out, ledger = 300, tmp_path / "out", tmp_path / "out" / "trackers" / f"{name}.jsonl"
+    read = study(("full",), steps=steps, eval_every=50)
+    (tmp_path / "study.yaml").write_text(resolved_yaml(read.study), encoding="utf-8")
+    command = [sys.executable, "-m", "tuneoff", "run", str(tmp_path / "study.yaml"), "--out", str(out)]
+    command += ["--track", name]
+    environment = os.environ | {"TRACKIO_DIR": str(tmp_path / "trackio")}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    while process.poll() is None and (not ledger.is_file() or len(ledger.read_bytes().splitlines()) < 40):
+        time.sleep(0.02)
+    assert process.poll() is None, process.stderr.read().decode()
+    process.kill()
+    process.communicate()
+    told = len(ledger.read_bytes().splitlines())
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "nothing more" not in done.stderr and "rackio" not in done.stdout
+    if name == "trackio":
+        found = sqlite_points(tmp_path / "trackio" / "tiny.db")
+    else:
+        found, _ = reader(out, "tiny")
+    store = Store(out)
+    ((points,), wanted) = found.values(), expected(store, "full")
+    keys = [(step, tag) for step, tag, _ in points if not tag.startswith("final/")]
+    assert len(keys) == len(set(keys)) and set(keys) <= set(wanted)
+    missing = {step for step, _ in set(wanted) - set(keys)}
+    assert not missing if name != "trackio" else all(step < told for step in missing)

@@ -82,6 +82,7 @@ def _progress(console: Console) -> Iterator[Callable[[float], None]]:
     """Give a function that takes the share that is done: a bar on a terminal, a line now and then elsewhere."""
     begun = time.monotonic()
     said = begun - LINE_EVERY + PATIENCE
+    first: tuple[float, float] | None = None  # when the first part was done, which waits for what is made once
     bar = Progress(
         TextColumn("predicting"),
         BarColumn(bar_width=24),
@@ -93,15 +94,17 @@ def _progress(console: Console) -> Iterator[Callable[[float], None]]:
     task = bar.add_task("", total=1.0)
 
     def tell(share: float) -> None:
-        nonlocal said
+        nonlocal said, first
         now = time.monotonic()
+        first = first or (now, share)
         if console.is_terminal:
             if now - begun > PATIENCE:
                 bar.start()
             bar.update(task, completed=share)
-        elif now - said > LINE_EVERY and 0 < share < 1:
+        elif now - said > LINE_EVERY and first[1] < share < 1:
             said = now
-            console.print(f"{share:.0%} done, {duration((now - begun) * (1 - share) / share)} left", soft_wrap=True)
+            left = (now - first[0]) * (1 - share) / (share - first[1])
+            console.print(f"{share:.0%} done, {duration(left)} left", soft_wrap=True)
 
     try:
         yield tell
