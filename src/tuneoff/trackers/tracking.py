@@ -9,12 +9,13 @@ from tuneoff.estimate import Work
 from tuneoff.executors.local import Observer
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.running import Listener
-from tuneoff.store import StageAddress, StageRecord, Store
+from tuneoff.store import CHECKPOINT, StageAddress, StageRecord, Store
 from tuneoff.trackers import FOLDER, check_trackers, make_trackers
 from tuneoff.trackers.base import TrackedRun
 from tuneoff.trackers.described import describe_run, final_numbers, run_address, stages_up_to
 from tuneoff.trackers.follow import Follower
 from tuneoff.trackers.ledger import Ledger
+from tuneoff.training.checkpoint import recorded_history
 
 
 @contextmanager
@@ -100,9 +101,11 @@ class Tracking:
         if run is None or self._now is not None:
             return
         self._now = stage.address
-        before = stages_up_to(self._stages, stage)[:-1]
+        # What a killed command told last may be lost in a tracker, so each row that the stage goes on from is offered.
+        own = recorded_history(self._store.folder(stage.address) / CHECKPOINT, stage.key or "")
+        rows = [*self._rows(stages_up_to(self._stages, stage)[:-1]), *own]
         for follower in self._followers:
-            follower.begin(run, self._rows(before))
+            follower.begin(run, rows)
 
     def _ended(self, stage: PlannedStage, record: StageRecord) -> None:
         if self._now == stage.address:

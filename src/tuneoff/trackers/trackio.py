@@ -7,6 +7,8 @@ from typing import Any
 
 from tuneoff.trackers.base import OpenRun, TrackedRun
 
+SERVERS = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")
+
 
 class Trackio:
     """A project for the study, with a run for each of its runs, grouped by technique.
@@ -18,7 +20,10 @@ class Trackio:
         self._seen: set[str] = set()
 
     def open(self, run: TrackedRun, last: int | None) -> tuple[OpenRun, int | None]:
-        """Begin a run, or go on with the latest one of this name."""
+        """Begin a run, or go on with the latest one of this name; what it has of it, trackio's own file says.
+
+        It writes twice a second, and a kill costs what came since.
+        """
         os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
         from accelerate.tracking import TrackioTracker
 
@@ -34,6 +39,9 @@ class Trackio:
             auto_log_cpu=False,
         )
         tracker.start()
+        if last is not None and not any(os.environ.get(name) for name in SERVERS):
+            storage: Any = importlib.import_module("trackio.sqlite_storage").SQLiteStorage
+            last = storage.get_last_step(run.study, run_id=tracker.tracker.id)
         return _Opened(tracker), last
 
     def look(self) -> str:
