@@ -13,6 +13,7 @@ class Kept:
     """A tracker that keeps what it is told, by run: "opened" with a step, points, "finished". `fails` at a call."""
 
     def __init__(self, fails=None):
+        self.loses = 0  # steps, in a kill
         self.runs, self.opened, self.heard, self.fails, self.calls = {}, [], {}, fails, 0
 
     def __call__(self, folder):
@@ -22,6 +23,9 @@ class Kept:
         self._count()
         self.runs[run.place] = run
         self.opened.append((run.place, last))
+        if last is not None:
+            last -= self.loses
+            self.heard[run.place] = [point for point in self.heard[run.place] if point[0] <= last]
         self.heard.setdefault(run.place, [])
         self._now = self.heard[run.place]
         print("a tracker prints as it opens")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tuneoff
+from tuneoff.cli import main
 from tuneoff.errors import StudyError
 from tuneoff.evidence.metrics import measure_frame
 from tuneoff.store import CHECKPOINT
@@ -105,6 +106,19 @@ def test_a_run_that_was_stopped_goes_on_without_telling_a_step_twice(kept, told,
     assert without_final(points) == expected(again, "full")
 
 
+@pytest.mark.parametrize("loses", [1, 2, 9])
+def test_what_a_tracker_lost_in_a_kill_is_told_again(kept, told, expected, loses):
+    tracker = kept()
+    told("linear-probe+full", stop_after=14)  # in the second stage
+    tracker.loses = loses
+    store, _ = told("linear-probe+full")
+    (heard,) = tracker.heard.values()
+    steps = [step for step, _ in heard]
+    assert steps == sorted(steps) and len(tracker.opened) == 3
+    found, wanted = without_final(by_name(heard)), expected(store, "linear-probe", "linear-probe+full")
+    assert found == wanted
+
+
 def test_a_run_that_is_told_to_its_end_is_not_opened_again(kept, told):
     tracker = kept()
     told("linear-probe", "full")
@@ -190,3 +204,10 @@ def test_a_folder_of_a_packages_name_is_no_package(tmp_path, monkeypatch):
     (tmp_path / "no_such_tracker").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert not is_installed("no_such_tracker") and is_installed("tuneoff")
+
+
+def test_the_command_refuses_an_unknown_tracker_with_status_2(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["run", "demo", "--track", "trackoi"])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "no tracker 'trackoi'. Did you mean 'trackio'?" in said
