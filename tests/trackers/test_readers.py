@@ -116,7 +116,10 @@ def sqlite_points(path):
     return found
 
 
-@pytest.mark.parametrize("reader", [tensorboard, mlflow, wandb, trackio])
+SLOW = pytest.param(mlflow, marks=pytest.mark.slow)  # it makes the tables of its database for seconds
+
+
+@pytest.mark.parametrize("reader", [tensorboard, SLOW, wandb, trackio])
 def test_a_trackers_own_reader_finds_every_point_once(reader, told, expected, tmp_path):
     name = reader.__name__
     if find_spec(name) is None:
