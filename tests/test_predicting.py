@@ -14,6 +14,9 @@ from tuneoff.evidence.metrics import probabilities
 from tuneoff.predicting import Predictor, predict
 from tuneoff.running import compute_study
 from tuneoff.store import Store
+from tuneoff.tasks.benchmark import DECLARED, composed
+from tuneoff.tasks.registry import built_in_tasks
+from tuneoff.tasks.table import Table
 from tuneoff.trained import load_trained_classifier
 
 
@@ -173,3 +176,18 @@ def test_the_technique_must_be_named_and_the_seed_is_the_first_done(finished):
 def test_a_folder_that_is_no_run_directory_is_refused(tmp_path):
     with pytest.raises(StoreError, match="not a run directory"):
         Predictor(Store.existing(tmp_path))
+
+
+def test_texts_of_a_benchmark_are_composed_as_they_were_for_training():
+    built_in_tasks()
+    russe = {"word": "замок", "sentence1": "замок на двери", "sentence2": "старый замок", "idx": 4}
+    table = Table("it", tuple(russe), [russe], [1])
+    (row,) = composed(DECLARED["russe"], table).rows
+    assert row == russe | {"sentence1": "замок: замок на двери", "sentence2": "замок: старый замок"}
+    assert composed(DECLARED["terra"], table) is table
+    for bad, message in (
+        (russe | {"word": None}, r"it, line 1, field 'word': there is no value"),
+        (russe | {"sentence2": None}, r"it, line 1, field 'sentence2': there is no value"),
+    ):
+        with pytest.raises(DataError, match=message):
+            composed(DECLARED["russe"], Table("it", tuple(bad), [bad], [1])).texts("sentence2")

@@ -125,8 +125,8 @@ def run(
     Give `model` and `task`, and perhaps `techniques`, as they would stand in a study file, and settings of the
     protocol by name (`steps=50, seeds=3`); or `study`, a file, a shipped name or a mapping. The run directory is
     `out`, by default `runs/STUDY`. `force` names checks of the doctor whose errors are set aside, `track` the
-    trackers that are told of the runs (tensorboard, mlflow, wandb, trackio). Raises TuneoffError for bad input, before any
-    training, also where the doctor finds an error that is not forced.
+    trackers that are told of the runs (tensorboard, mlflow, wandb, trackio). Raises TuneoffError for bad input, before
+    any training, also where the doctor finds an error that is not forced.
 
         run("intfloat/multilingual-e5-small", {"name": "mini_rte"}, ["linear-probe"], steps=50)
     """

@@ -8,7 +8,7 @@ from typing import IO, Any, Protocol
 
 from tuneoff.errors import DataError, StudyError
 from tuneoff.predicting import Predictions
-from tuneoff.tasks.terra import CLASSES
+from tuneoff.tasks.russian_superglue import ENTAILMENT
 from tuneoff.words import is_odd, listed
 
 BY_SUFFIX = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -129,9 +129,9 @@ class RussianSuperGlue:
 
     def write(self, predictions: Predictions) -> None:
         """Take some rows in; DataError for a row without a number of its own, and for other classes than TERRa's."""
-        if predictions.classes != CLASSES:
+        if predictions.classes != ENTAILMENT:
             raise DataError(
-                f"--format russian-superglue: is TERRa's, whose labels are {listed(CLASSES)}; "
+                f"--format russian-superglue: is TERRa's, whose labels are {listed(ENTAILMENT)}; "
                 f"this run's are {listed(predictions.classes)}"
             )
         for place, row in enumerate(predictions.rows()):

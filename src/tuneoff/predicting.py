@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from tuneoff.errors import DataError, ModelError
 from tuneoff.evidence.metrics import probabilities
 from tuneoff.models.text import load_tokenizer, tokenize
-from tuneoff.store import Store
+from tuneoff.store import StageAddress, Store
 from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
+from tuneoff.tasks.benchmark import DECLARED, Declaration, composed
+from tuneoff.tasks.registry import built_in_tasks
 from tuneoff.tasks.stream import read_chunks
 from tuneoff.tasks.table import Table
 from tuneoff.trained import TrainedClassifier, find_run, load_trained_classifier
@@ -80,6 +82,7 @@ class Predictor:
         self.device = choose_device(_anywhere())
         self.trained: TrainedClassifier = load_trained_classifier(store, self.address, device=self.device)
         self.text_fields: tuple[str, ...] = tuple(store.task(self.address.model, self.address.task)["text_fields"])
+        self.benchmark = _declaration(store, self.address)
         # As it was evaluated; but a CPU has no bf16 that pays.
         machine = self.trained.record.machine
         self.precision: Precision = machine["precision"] if machine["device"] == self.device.type else "fp32"
@@ -112,7 +115,8 @@ class Predictor:
     def _predict(
         self, table: Table, first: int, id_column: str | None, progress: Callable[[float], None]
     ) -> Predictions:
-        texts = tuple(table.texts(column) for column in self.text_fields)
+        shaped = table if self.benchmark is None else composed(self.benchmark, table)
+        texts = tuple(shaped.texts(column) for column in self.text_fields)
         logits = self.logits(texts, progress, table)
         shares = probabilities(logits.astype(np.float64))
         return Predictions(table, first, self.trained.classes, id_column, logits.argmax(axis=1), shares)
@@ -218,6 +222,14 @@ def predict(
     else:
         found = list(predictor.read(Path(data)))
     return pd.DataFrame([row for one in found for row in one.rows()])
+
+
+def _declaration(store: Store, address: StageAddress) -> Declaration | None:
+    """Return the declaration of a run's task, if it is one of a benchmark's."""
+    built_in_tasks()  # which makes the declarations
+    study = store.study()
+    names = [entry.get("name") for entry in [study.get("task", {}), *study.get("tasks", [])] if isinstance(entry, dict)]
+    return next((one for one in DECLARED.values() if one.name in names and one.slug == address.task), None)
 
 
 def _id_column(table: Table) -> str | None:
