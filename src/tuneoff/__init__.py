@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tuneoff.checks.own import doctor
     from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
     from tuneoff.exporting import export
+    from tuneoff.predicting import predict
     from tuneoff.study import Study
 
 # Arrow's own allocator reserves a gigabyte at its first use, and RLIMIT_DATA (protocol.memory_limit) counts what is
@@ -31,6 +32,7 @@ _HOMES = {
     "doctor": "tuneoff.checks.own",
     "export": "tuneoff.exporting",
     "load": "tuneoff.api",
+    "predict": "tuneoff.predicting",
     "run": "tuneoff.api",
 }
 
@@ -45,6 +47,7 @@ __all__ = [
     "doctor",
     "export",
     "load",
+    "predict",
     "run",
 ]
 

@@ -81,6 +81,10 @@ def run(
         list[str] | None,
         typer.Option("--force", metavar="CHECK", help="Run although this check finds an error; the report says so."),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", metavar="TRACKER", help="Tell tensorboard, mlflow, wandb or trackio too. Repeatable."),
+    ] = None,
     lang: LanguageOption = Language.en,
 ) -> None:
     """Train what is missing of a study, then write its table and report.
@@ -93,7 +97,8 @@ def run(
         read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.run import run_command
 
-        status = run_command(read, out or Path("runs") / read.study.name, force or [], lang.value)
+        directory = out or Path("runs") / read.study.name
+        status = run_command(read, directory, force or [], lang.value, track or [])
     raise typer.Exit(status)
 
 
@@ -187,6 +192,34 @@ def export(
         asked = push_of(push, private=private, dry_run=dry_run)
         named = {"technique": technique, "model": model, "task": task}
         export_command(directory, to, **named, seed=seed, merge=merge, base=base, push=asked)
+
+
+@app.command()
+def predict(
+    directory: RunArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv or .parquet with the text columns.")],
+    technique: Annotated[str | None, typer.Option("--technique", help="Needed if there are several.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Its name in the study, if there are several.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Its name in the study, if there are several.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The first one that is done, if left out.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="OUT", help="Where to write; printed if left out.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="jsonl, csv, parquet or russian-superglue; else by --to's suffix.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --to if it is there.")] = False,
+) -> None:
+    """Give new texts labels and probabilities, by the classifier of a finished run.
+
+    Rows keep their order; each has its own idx or id if there is one, its number, its label, and a probability for each
+    class. A file of any size can be read: it is computed in chunks.
+
+    Exit status: 0 predicted, 2 bad input.
+    """
+    with _plain_errors():
+        from tuneoff.commands.predict import predict_command
+
+        chosen = {"technique": technique, "model": model, "task": task}
+        predict_command(directory, file, **chosen, seed=seed, to=to, form=form, force=force)
 
 
 @app.command()

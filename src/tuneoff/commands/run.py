@@ -15,6 +15,7 @@ from tuneoff.progress import Reporter
 from tuneoff.reading import ReadStudy
 from tuneoff.report import REPORT, terminal_table
 from tuneoff.running import run_study
+from tuneoff.trackers.tracking import tracked
 from tuneoff.training.state import Interrupted
 from tuneoff.words import visible
 
@@ -49,15 +50,20 @@ class StopRequest:
             signal.signal(signal.SIGINT, before)
 
 
-def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = (), language: str = "en") -> int:
-    """Run a study with progress on the error stream and the table on the output; returns the exit status."""
+def run_command(
+    read: ReadStudy, out: Path, forced: Sequence[str] = (), language: str = "en", track: Sequence[str] = ()
+) -> int:
+    """Run a study with progress on the error stream and the table on the output; returns the exit status.
+
+    `track` names the trackers that are told of its runs.
+    """
     check_names(forced)
     console = Console(stderr=True, highlight=False)
     stop = StopRequest(console)
     reporter = Reporter(console, stop)
     try:
-        with stop.listening():
-            store = run_study(read, out, reporter, forced, language)
+        with stop.listening(), tracked(reporter, track, out) as listener:
+            store = run_study(read, out, listener, forced, language)
     except Interrupted:
         _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130
