@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tuneoff.errors import ModelError
 from tuneoff.estimate import HEAP, WITHOUT_MODEL, estimate_cost, estimate_work, peak_memory
 from tuneoff.models.classifier import load_classifier
 from tuneoff.plan import Question, StageBudget, make_plan
@@ -32,7 +33,10 @@ def planned(resolve, model_folder):
 def test_parameters_are_those_of_the_model_as_it_will_be_trained(planned, family):
     model, stages = planned(names(), family)
     for stage in stages:
-        cost = estimate_cost(stage, model, 3)
+        try:
+            cost = estimate_cost(stage, model, 3)
+        except ModelError:  # a technique may refuse a family; its own test says which
+            continue
         classifier = load_classifier(model, ["a", "b", "c"], device="cpu")
         trained = apply_technique(make_technique(stage.spec), classifier, 0)
         assert cost.parameters == count_parameters(classifier)

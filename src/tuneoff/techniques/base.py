@@ -85,7 +85,14 @@ class Technique:
         """Return the optimizer of the trainable parameters; the loop sets the learning rate of each group."""
         from tuneoff.training.optimizer import adamw
 
-        return adamw(parameters.values(), optimization)
+        by_factor: dict[float, list[Parameter]] = {}
+        for name, parameter in parameters.items():
+            by_factor.setdefault(self.rate_factor(name), []).append(parameter)
+        return adamw(by_factor, optimization)
+
+    def rate_factor(self, name: str) -> float:
+        """Return the share of the learning rate that AdamW takes for a parameter, in every step."""
+        return 1.0
 
     def trainable_at(self, step: int, steps: int, names: Collection[str]) -> Collection[str]:
         """Return which of the trainable parameters get a gradient at a step (0 .. steps - 1)."""

@@ -66,8 +66,8 @@ def take_step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) 
 
     def attempt() -> tuple[Tensor, Tensor, int, int, Tensor]:
         torch.manual_seed(derive(job.seed_dropout, "step", state.step))
-        job.technique.train_mode(job.classifier)
         parameters = _select_trainable(job, state.step)
+        job.technique.train_mode(job.classifier)
         return *_accumulate_gradients(job, rows), _clip(job, parameters)
 
     def need_less() -> bool:

@@ -1,7 +1,7 @@
 """AdamW, and the learning rate at each step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -11,10 +11,13 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
-def adamw(parameters: Iterable[torch.nn.Parameter], optimization: Optimization) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with one rate and one decay for all parameters."""
+def adamw(parameters: Mapping[float, Sequence[torch.nn.Parameter]], optimization: Optimization) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with one decay for all parameters.
+
+    They are given by the share of the learning rate that they take; each share is a group.
+    """
     return torch.optim.AdamW(
-        list(parameters),
+        [{"params": list(values), "rate_factor": factor} for factor, values in parameters.items()],
         lr=optimization.learning_rate,
         betas=BETAS,
         eps=EPSILON,

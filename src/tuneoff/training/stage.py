@@ -129,7 +129,13 @@ class Ready:
             return
         assert stage.budget is not None
         steps, how = stage.budget.steps, stage.optimization
-        self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps_taken))
+        table, names = self.vocabulary.name, self.trained.keys()
+        decay = self.technique.rate_factor(table) * how.weight_decay
+        self.vocabulary.restore(
+            learning_rate_at(how, step, steps) * decay
+            for step in range(steps_taken)
+            if table in self.technique.trainable_at(step, steps, names)
+        )
 
 
 def _with_earlier(ready: Ready, attempts: Attempts) -> Ready:
@@ -206,8 +212,7 @@ def _rows_only_decay(technique: Technique, classifier: TextClassifier) -> bool:
     """Return whether an embedding row that no text uses changes by weight decay alone, in every step, or not at all."""
     table = input_embedding(classifier)
     frozen = table is not None and not table.weight.requires_grad
-    usual = type(technique).optimizer is Technique.optimizer and type(technique).trainable_at is Technique.trainable_at
-    return (usual or frozen) and compactable(classifier)
+    return (frozen or type(technique).optimizer is Technique.optimizer) and compactable(classifier)
 
 
 def _seeds(stage: PlannedStage) -> Mapping[str, int]:
