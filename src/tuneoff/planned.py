@@ -125,6 +125,9 @@ def plan_stage(
             "precision": question.precision,
             "parent": digest(training_parts(parent.key_parts)) if parent and parent.key_parts else None,
         }
+        groups = question.data.splits["train"].groups
+        if groups and get(spec.technique).uses_groups:  # left out elsewhere, so that older keys stay valid
+            parts["groups"] = digest(list(groups))
         if question.data.also and budget.opens_test:  # left out where there is none, so that older keys stay valid
             parts["also_test"] = dict(question.data.also)
     return PlannedStage(

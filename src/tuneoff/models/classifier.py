@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tuneoff.errors import ModelError
 from tuneoff.models import backbones, packed_attention, text
+from tuneoff.models.neighbours import Neighbours
 from tuneoff.models.packing import Packed, packs_exactly, pool_packed
 from tuneoff.models.pooling import at_least_float32, pool
 from tuneoff.models.resolve import ResolvedModel
@@ -23,7 +24,8 @@ class TextClassifier(nn.Module):
     """A backbone and a head.
 
     `backbone` is transformers' model. With a linear head it is the bare model, and `head` our bias-free float32 layer
-    on the pooled vector. With a native head it is the class's own model for classification, and `head` is None.
+    on the pooled vector, or what a technique puts in its place (`replace_head`). With a native head it is the class's
+    own model for classification, and `head` is None.
 
     `pad_id` and `pad_side` say how batches are to be padded; `separator` is where a second segment begins (see
     `text.segment_separator`); `new_head` names the native head's parameters that the checkpoint did not have.
@@ -42,7 +44,7 @@ class TextClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = head
+        self.head: nn.Linear | Neighbours | None = head
         self.pooling = pooling
         self.pad_id = pad_id
         self.separator = separator
@@ -51,7 +53,7 @@ class TextClassifier(nn.Module):
         # Read now: a technique may wrap the backbone later, and hide what it accepts and how its parts are named.
         self._accepted = frozenset(inspect.signature(backbone.forward).parameters)
         self._first_position = backbones.first_position(backbone)
-        self._head_modules = [head] if head is not None else backbones.own_modules(backbone)
+        self._head_modules: list[nn.Module] = [head] if head is not None else backbones.own_modules(backbone)
         if "attention_mask" not in self._accepted:
             raise ModelError(f"{type(backbone).__name__} takes no attention mask: padding would be read as text.")
 
@@ -106,6 +108,11 @@ class TextClassifier(nn.Module):
             hidden = self.backbone(**inputs).last_hidden_state
         with torch.autocast(hidden.device.type, enabled=False):
             return pool_packed(hidden[0], packed.lengths, self.pooling)
+
+    def replace_head(self, head: Neighbours) -> None:
+        """Classify pooled vectors by something else than the linear head, which is let go."""
+        self.head = head
+        self._head_modules = [head]
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """Return the head's parameters by their names in `named_parameters`.
@@ -203,7 +210,7 @@ def init_head(classifier: TextClassifier, seed: int) -> None:
     Ours: normal(0, 0.02). A native head: the class's own initialisation, of what did not come with the checkpoint.
     Call it before a technique wraps the backbone.
     """
-    if classifier.head is not None:
+    if isinstance(classifier.head, nn.Linear):
         weight = classifier.head.weight
         numbers = torch.empty(weight.shape).normal_(0, HEAD_STD, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():

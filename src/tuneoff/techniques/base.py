@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,6 +12,8 @@ from tuneoff.section import Section, keyed, unkeyed
 from tuneoff.study import Schedule
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
     from torch.nn import Parameter
     from torch.optim import Optimizer
@@ -51,15 +53,17 @@ class Optimization:
 class Technique:
     """One way of fine-tuning, as one stage. A subclass gives what differs; the loop knows no technique's name.
 
-    The order of the calls: `apply`, `data_pass`, `optimizer`, then either `fit` once (where `gradient_free`) or, in
-    each step, `train_mode`, `trainable_at`, `loss`, the optimizer's own step and `after_step`. `merge` comes before a
-    next stage.
+    The order of the calls: `apply`, `data_pass`, `optimizer`, `hear_train`, then either `fit` once (where
+    `gradient_free`) or, in each step, `trainable_at`, `train_mode`, `loss`, the optimizer's own step and `after_step`.
+    `merge` comes before a next stage.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     settings_class: ClassVar[type[StageSettings]]
     gradient_free: ClassVar[bool] = False
+    #: Whether the groups of train's rows, which `hear_train` tells, change the result; they are in its key then.
+    uses_groups: ClassVar[bool] = False
     #: Why no stage can follow this one; None where one can.
     ends_a_chain: ClassVar[str | None] = None
 
@@ -89,6 +93,12 @@ class Technique:
         for name, parameter in parameters.items():
             by_factor.setdefault(self.rate_factor(name), []).append(parameter)
         return adamw(by_factor, optimization)
+
+    def hear_train(self, labels: NDArray[np.int64], groups: Sequence[str] | None) -> None:
+        """Hear the class numbers of train's rows [N], and the values that keep rows together (None: no groups).
+
+        Called each time that a stage begins or goes on; what is kept of it changes nothing but what it is asked for.
+        """
 
     def rate_factor(self, name: str) -> float:
         """Return the share of the learning rate that AdamW takes for a parameter, in every step."""

@@ -30,6 +30,7 @@ def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
     """
     go_on(job, state.history)
     allocate(optimizer)
+    job.technique.hear_train(job.labels["train"], job.groups)
     devices = [job.device] if job.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         while True:

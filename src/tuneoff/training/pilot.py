@@ -136,7 +136,7 @@ def _costs(
 
 
 def _vectors(job: Job) -> VectorInputs:
-    assert job.classifier.head is not None
+    assert isinstance(job.classifier.head, torch.nn.Linear)
     size = len(job.labels[SPLIT]), job.classifier.head.in_features
     return VectorInputs({SPLIT: torch.zeros(size, device=job.device)})
 

@@ -246,6 +246,7 @@ def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch) ->
         accelerator=place.accelerator,
         execution=ready.execution,
         first_step=stage.first_step,
+        groups=place.data.splits["train"].groups,
         autocast=autocast(place.accelerator.device, place.precision),
         events=watch.events,
         stop=watch.stop,
@@ -267,7 +268,8 @@ def _record(
         key_parts=stage.key_parts,
         settings={**stage.spec.settings.keyed_values(), **asdict(stage.optimization)},
         budget=stage.budget.as_json(),
-        parameters=ready.parameters,
+        # What is kept of train, as neighbours are, is known when it is fitted.
+        parameters=count_parameters(ready.classifier) if ready.technique.gradient_free else ready.parameters,
         seconds={**no_time, **ready.seconds, **state.seconds},
         seconds_alone={**no_time, **ready.seconds_alone, **state.seconds},
         tokens={**state.tokens, "computed": state.tokens["computed"] + ready.feature_tokens},
