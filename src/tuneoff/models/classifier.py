@@ -29,7 +29,8 @@ class TextClassifier(nn.Module):
 
     `pad_id` and `pad_side` say how batches are to be padded; `separator` is where a second segment begins (see
     `text.segment_separator`); `new_head` names the native head's parameters that the checkpoint did not have.
-    `packable` says that texts may stand one after another in a row (`packed_vectors`).
+    `packable` says that texts may stand one after another in a row (`packed_vectors`). `prompt` holds what a technique
+    puts before each text, as if it were `virtual_tokens` more (see `virtual_tokens`).
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class TextClassifier(nn.Module):
         self.separator = separator
         self.new_head = new_head
         self.packable = False
+        self.virtual_tokens = 0
+        self.prompt: nn.Module | None = None
         # Read now: a technique may wrap the backbone later, and hide what it accepts and how its parts are named.
-        self._accepted = frozenset(inspect.signature(backbone.forward).parameters)
-        self._first_position = backbones.first_position(backbone)
+        self.accepted = frozenset(inspect.signature(backbone.forward).parameters)
+        self.first_position = backbones.first_position(backbone)
         self._head_modules: list[nn.Module] = [head] if head is not None else backbones.own_modules(backbone)
-        if "attention_mask" not in self._accepted:
+        if "attention_mask" not in self.accepted:
             raise ModelError(f"{type(backbone).__name__} takes no attention mask: padding would be read as text.")
 
     @property
@@ -97,12 +100,12 @@ class TextClassifier(nn.Module):
         """
         inputs: dict[str, Any] = {
             "input_ids": packed.input_ids,
-            "position_ids": packed.position_ids + self._first_position,
+            "position_ids": packed.position_ids + self.first_position,
             "packed_lengths": packed.lengths,
         }
         if packed.segment_ids is not None:
             inputs["token_type_ids"] = packed.segment_ids
-        if "use_cache" in self._accepted:
+        if "use_cache" in self.accepted:
             inputs["use_cache"] = False
         with packed_attention.packing():
             hidden = self.backbone(**inputs).last_hidden_state
@@ -129,14 +132,14 @@ class TextClassifier(nn.Module):
 
     def _inputs(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
         inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if "position_ids" in self._accepted:
+        if "position_ids" in self.accepted:
             places = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-            inputs["position_ids"] = places + self._first_position
+            inputs["position_ids"] = places + self.first_position
         elif not self.depends_on_batch and not bool(attention_mask[:, 0].all()):
             raise ModelError("this model counts positions from the start of a row: pad on the right.")
         if self.separator is not None:
             inputs["token_type_ids"] = text.segments(input_ids, self.separator) * attention_mask
-        if "use_cache" in self._accepted:
+        if "use_cache" in self.accepted:
             inputs["use_cache"] = False
         return inputs
 
@@ -259,7 +262,7 @@ def _try_packing(classifier: TextClassifier, probes: Sequence[text.Ids]) -> None
     The attention stays exchanged: given no packed row, ours is transformers' own.
     """
     config: Any = classifier.backbone.config
-    takes_positions = "position_ids" in classifier._accepted
+    takes_positions = "position_ids" in classifier.accepted
     if classifier.head is None or classifier.depends_on_batch or not takes_positions:
         return
     if getattr(config, "_attn_implementation", None) != "sdpa":

@@ -70,6 +70,11 @@ class Technique:
     def __init__(self, settings: StageSettings) -> None:
         self.settings = settings
 
+    @property
+    def virtual_tokens(self) -> int:
+        """Positions that are taken beside those of a text."""
+        return 0
+
     def apply(self, classifier: TextClassifier) -> None:
         """Make trainable what this technique trains, adding modules if it has any; everything else is frozen.
 

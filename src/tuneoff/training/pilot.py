@@ -164,6 +164,7 @@ def _job(
         as_one=classifier.depends_on_batch,
     )
     trained = apply_technique(technique, classifier, 0, inputs.batches(classifier, SPLIT))
+    inputs.suit(classifier, how.execution.packs(classifier))
     if how.execution.light_dropout:
         lighten_dropout(classifier)
     return Job(

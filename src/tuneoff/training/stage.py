@@ -193,6 +193,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
             as_one=classifier.depends_on_batch,
         )
         apply_technique(technique, classifier, seeds["init"], texts.batches(classifier, "train"))
+        texts.suit(classifier, execution.packs(classifier))
         if execution.light_dropout:
             lighten_dropout(classifier)
         parameters = count_parameters(classifier)
