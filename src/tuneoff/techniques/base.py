@@ -54,14 +54,16 @@ class Technique:
     """One way of fine-tuning, as one stage. A subclass gives what differs; the loop knows no technique's name.
 
     The order of the calls: `apply`, `data_pass`, `optimizer`, `hear_train`, then either `fit` once (where
-    `gradient_free`) or, in each step, `trainable_at`, `train_mode`, `loss`, the optimizer's own step and `after_step`.
-    `merge` comes before a next stage.
+    `gradient_free`) or, in each step, `partners`, `trainable_at`, `train_mode`, `loss` (or `pair_loss`), the optimizer's
+    own step and `after_step`. `merge` comes before a next stage.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     settings_class: ClassVar[type[StageSettings]]
     gradient_free: ClassVar[bool] = False
+    #: Whether `fit` is called before each evaluation, on train's vectors as the backbone then stands.
+    fits_head: ClassVar[bool] = False
     #: Whether the groups of train's rows, which `hear_train` tells, change the result; they are in its key then.
     uses_groups: ClassVar[bool] = False
     #: Why no stage can follow this one; None where one can.
@@ -113,6 +115,17 @@ class Technique:
         """Return which of the trainable parameters get a gradient at a step (0 .. steps - 1)."""
         return names
 
+    def partners(self, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64] | None:
+        """Return for each row of a step (numbers of train) the one that it is held against; then `pair_loss` counts.
+
+        `seed` is the step's own. None: there are no pairs.
+        """
+        return None
+
+    def pair_loss(self, first: Tensor, second: Tensor, alike: Tensor) -> Tensor:
+        """Return the loss of each pair, [B] from pooled vectors [B, H] and whether the labels are equal [B]."""
+        raise NotImplementedError
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each example, [B] from logits [B, C] and class numbers [B]."""
         from torch.nn.functional import cross_entropy
@@ -123,7 +136,7 @@ class Technique:
         """Run after the optimizer's step number `step` (1 .. steps)."""
 
     def fit(self, classifier: TextClassifier, vectors: Tensor, labels: Tensor) -> None:
-        """Fit without gradients, from vectors [N, H] and class numbers [N]; for `gradient_free` techniques."""
+        """Fit without gradients, from vectors [N, H] and class numbers [N]; where `gradient_free` or `fits_head`."""
         raise NotImplementedError
 
     def merge(self, classifier: TextClassifier) -> None:

@@ -17,7 +17,7 @@ class GradualUnfreezingSettings(StageSettings):
 
     learning_rate: float = keyed(2e-5, doc="Of all that the stage trains.", gt=0)
     span: float = keyed(
-        0.5, doc="Share of the steps after which everything is trained; layers join at even distances.", gt=0, le=1
+        0.5, doc="Share of the steps after which everything is trained; layers join at even distances.", gt=0, lt=1
     )
 
 

@@ -51,15 +51,7 @@ class LogisticRegression(Technique):
 
     def fit(self, classifier: TextClassifier, vectors: Tensor, labels: Tensor) -> None:
         """Put the weights that minimise the penalised loss on train into the head."""
-        import torch
-
-        from tuneoff.training.logistic import fit_logistic
+        from tuneoff.training.logistic import fit_head
 
         assert isinstance(self.settings, LogisticRegressionSettings)
-        assert isinstance(classifier.head, torch.nn.Linear)
-        weight = classifier.head.weight
-        found, _ = fit_logistic(
-            vectors.double().cpu().numpy(), labels.cpu().numpy(), len(weight), self.settings.c, self._groups
-        )
-        with torch.no_grad():
-            weight.copy_(torch.from_numpy(found))
+        fit_head(classifier.head, vectors, labels, self.settings.c, self._groups)

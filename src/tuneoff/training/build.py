@@ -146,11 +146,12 @@ def sketch(technique: Technique, model: ResolvedModel, n_classes: int) -> TextCl
 
 
 def _check_vectors(technique: Technique, classifier: TextClassifier) -> None:
-    """Raise ModelError where a technique without gradients has no vectors to be fitted on."""
-    if technique.gradient_free and not trains_head_alone(classifier):
+    """Raise ModelError where a technique that fits the head has no vectors to fit it on."""
+    without = classifier.head is None or classifier.depends_on_batch
+    if (technique.fits_head and without) or (technique.gradient_free and not trains_head_alone(classifier)):
         raise ModelError(
-            f"{technique.name} is fitted on vectors computed once, one a text, and there are none with `head: native` "
-            "or `pooling: misindexed`: use `head: linear` and another pooling."
+            f"{technique.name} is fitted on vectors, one a text, and there are none with `head: native` or "
+            "`pooling: misindexed`: use `head: linear` and another pooling."
         )
 
 

@@ -1,6 +1,7 @@
 """Evaluation of a split: the logits of every example, its mean loss and its accuracy."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.job import Job
 from tuneoff.training.order import Rows
 from tuneoff.training.shortage import ease, in_parts
@@ -47,25 +49,43 @@ def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:
 
     A part that runs out of memory is computed again in smaller ones.
     """
+    return _computed(job, state, split, lambda rows: job.inputs.logits(job.classifier, split, rows)).cpu().numpy()
+
+
+def vectors_of(job: Job, state: TrainingState, split: str) -> Tensor:
+    """Return the pooled vectors [N, H] of a whole split, in row order, as the backbone stands."""
+    texts = texts_of(job)
+    return _computed(job, state, split, lambda rows: texts.vectors(job.classifier, split, rows)).to(job.device)
+
+
+def texts_of(job: Job) -> TokenInputs:
+    """Return a job's inputs, where they are texts and the whole backbone is computed; raises TypeError elsewhere."""
+    if not isinstance(job.inputs, TokenInputs):
+        raise TypeError(f"{job.technique.name} needs the vectors of whole texts, and its inputs are not texts")
+    return job.inputs
+
+
+def _computed(job: Job, state: TrainingState, split: str, compute: Callable[[Rows], Tensor]) -> Tensor:
+    """Return what is computed of a whole split, in row order, float32 on the CPU, in parts of like length."""
     job.classifier.eval()
     found: list[tuple[Rows, Tensor]] = []
 
-    def compute(rows: Rows) -> Tensor:
-        logits = job.inputs.logits(job.classifier, split, rows)
+    def counted(rows: Rows) -> Tensor:
+        values = compute(rows)
         real, computed = job.inputs.tokens(split, rows)
         state.tokens["evaluated"] += real
         state.tokens["computed"] += computed
-        return logits
+        return values
 
     with torch.inference_mode(), job.autocast():
         for batch in _batches(job, len(job.labels[split])):
             found += in_parts(
-                job.inputs, split, batch, compute, lambda left: ease(job, state, split, left, gradients=False)
+                job.inputs, split, batch, counted, lambda left: ease(job, state, split, left, gradients=False)
             )
-    logits = np.empty((len(job.labels[split]), found[0][1].shape[1]), dtype=np.float32)
+    together = torch.empty(len(job.labels[split]), found[0][1].shape[1])
     for chosen, values in found:
-        logits[chosen] = values.cpu().numpy()
-    return logits
+        together[torch.from_numpy(chosen)] = values.float().cpu()
+    return together
 
 
 def _batches(job: Job, count: int) -> list[Rows]:

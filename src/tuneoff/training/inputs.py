@@ -18,7 +18,10 @@ class Inputs(Protocol):
     """Rows of the splits, ready to be turned into logits."""
 
     def parts(self, split: str, rows: Rows) -> list[Rows]:
-        """Cut rows into micro-batches: positions into `rows`, each in exactly one part."""
+        """Cut rows into micro-batches: positions into `rows`, each in exactly one part.
+
+        Rows [2, N] are pairs, which are cut as N rows of the length of both.
+        """
         ...
 
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
@@ -59,9 +62,11 @@ class TokenInputs:
     def parts(self, split: str, rows: Rows) -> list[Rows]:
         """Cut rows into micro-batches by length and token budget."""
         if self.as_one:
-            return [np.arange(len(rows), dtype=np.int64)]
-        cut = packed_batches if self.packed else micro_batches
-        return cut(self.lengths[split][rows] + self.extra, self.budget)
+            return [np.arange(rows.shape[-1], dtype=np.int64)]
+        lengths = self.lengths[split][rows] + self.extra
+        if self.packed:
+            return packed_batches(lengths if rows.ndim == 1 else lengths.sum(axis=0), self.budget)
+        return micro_batches(lengths if rows.ndim == 1 else 2 * lengths.max(axis=0), self.budget)
 
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return logits [B, C] in fp32 of one micro-batch."""

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
@@ -14,6 +15,21 @@ CHOICES = (0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 FOLDS = 5
 WITHOUT_FOLDS = 1.0  # where train is too small to be folded
 MOST_ITERATIONS = 2_000
+
+
+def fit_head(
+    head: torch.nn.Module | None,
+    vectors: torch.Tensor,
+    labels: torch.Tensor,
+    c: float | None,
+    groups: Sequence[str] | None,
+) -> None:
+    """Give a linear head the weights that `fit_logistic` finds for pooled vectors [N, H] and class numbers [N]."""
+    assert isinstance(head, torch.nn.Linear)
+    rows, numbers = vectors.double().cpu().numpy(), labels.cpu().numpy()
+    found, _ = fit_logistic(rows, numbers, head.out_features, c, groups)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(found))
 
 
 def fit_logistic(

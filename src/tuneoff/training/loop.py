@@ -3,11 +3,12 @@
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tuneoff.training.best import keep_if_best, put_best_back
-from tuneoff.training.evaluation import evaluate
+from tuneoff.training.evaluation import evaluate, texts_of, vectors_of
 from tuneoff.training.inputs import VectorInputs
 from tuneoff.training.job import Job
 from tuneoff.training.optimizer import allocate, learning_rate_at
@@ -37,9 +38,13 @@ def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
             watched = job.budget.watched
             if watched in job.budget.splits_at(state.step) and (watched, state.step) not in state.logits:
                 _flush(job, state)
+                if job.technique.fits_head:
+                    _fit_head(job, state)
                 evaluate(job, state, watched, state.step)
                 keep_if_best(job, state)
             if state.step == job.budget.steps:
+                for parameter in job.trained.values():  # some may have had no gradient in the last step
+                    parameter.requires_grad_(True)
                 reported = put_best_back(job, state)
                 for split in job.budget.reported_after:
                     evaluate(job, state, split, reported)
@@ -64,12 +69,13 @@ def take_step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) 
     """Take one optimizer step on one random batch."""
     rate = learning_rate_at(job.optimization, state.step, job.budget.steps)
     rows = batch_rows(len(job.labels["train"]), job.budget.batch_size, job.seed_order, state.step)
+    partners = job.technique.partners(rows, derive(job.seed_order, "partners", state.step))
 
     def attempt() -> tuple[Tensor, Tensor, int, int, Tensor]:
         torch.manual_seed(derive(job.seed_dropout, "step", state.step))
         parameters = _select_trainable(job, state.step)
         job.technique.train_mode(job.classifier)
-        return *_accumulate_gradients(job, rows), _clip(job, parameters)
+        return *_accumulate_gradients(job, rows, partners), _clip(job, parameters)
 
     def need_less() -> bool:
         optimizer.zero_grad(set_to_none=True)
@@ -107,7 +113,15 @@ def _select_trainable(job: Job, step: int) -> list[torch.nn.Parameter]:
     return [parameter for name, parameter in job.trained.items() if name in chosen]
 
 
-def _accumulate_gradients(job: Job, rows: Rows) -> tuple[Tensor, Tensor, int, int]:
+def _fit_head(job: Job, state: TrainingState) -> None:
+    """Fit the head on train's vectors as the backbone stands; the time is the evaluation's that it is fitted for."""
+    begun = time.perf_counter()
+    vectors = vectors_of(job, state, "train")
+    job.technique.fit(job.classifier, vectors, torch.from_numpy(job.labels["train"]).to(job.device))
+    state.seconds["evaluation"] += time.perf_counter() - begun
+
+
+def _accumulate_gradients(job: Job, rows: Rows, partners: Rows | None) -> tuple[Tensor, Tensor, int, int]:
     """Add up the gradients of a batch's micro-batches, each weighted by its share of the examples.
 
     Returns the batch's mean loss and its count of right answers, both left on the device, its real tokens and those
@@ -116,12 +130,17 @@ def _accumulate_gradients(job: Job, rows: Rows) -> tuple[Tensor, Tensor, int, in
     loss = torch.zeros((), device=job.device, dtype=torch.float64 if job.device.type == "cpu" else None)
     correct = torch.zeros((), device=job.device)
     tokens = computed = 0
-    for part in job.inputs.parts("train", rows):
-        chosen = rows[part]
-        labels = torch.from_numpy(job.labels["train"][chosen]).to(job.device)
+    read = rows if partners is None else np.stack([rows, partners])
+    for part in job.inputs.parts("train", read):
+        chosen = read[..., part].reshape(-1)
+        labels = torch.from_numpy(job.labels["train"][rows[part]]).to(job.device)
         with job.autocast():
-            logits = job.inputs.logits(job.classifier, "train", chosen)
-        share = job.technique.loss(logits, labels).sum() / len(rows)
+            if partners is None:
+                logits = job.inputs.logits(job.classifier, "train", chosen)
+                losses = job.technique.loss(logits, labels)
+            else:
+                logits, losses = _of_pairs(job, chosen, labels)
+        share = losses.sum() / len(rows)
         job.accelerator.backward(share)
         loss += share.detach()
         correct += (logits.detach().argmax(dim=1) == labels).sum()
@@ -129,6 +148,15 @@ def _accumulate_gradients(job: Job, rows: Rows) -> tuple[Tensor, Tensor, int, in
         tokens += real
         computed += padded
     return loss, correct, tokens, computed
+
+
+def _of_pairs(job: Job, rows: Rows, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits [B, C] and losses [B] of pairs: rows [2 B], of which the first half is held against the second."""
+    first, second = texts_of(job).vectors(job.classifier, "train", rows).chunk(2)
+    others = torch.from_numpy(job.labels["train"][rows[len(labels) :]]).to(job.device)
+    with torch.autocast(job.device.type, enabled=False):
+        losses = job.technique.pair_loss(first, second, labels == others)
+    return job.classifier.classify(first.detach()), losses
 
 
 def _clip(job: Job, parameters: list[torch.nn.Parameter]) -> Tensor:

@@ -167,12 +167,14 @@ def _job(
     inputs.suit(classifier, how.execution.packs(classifier))
     if how.execution.light_dropout:
         lighten_dropout(classifier)
+    labels = np.zeros(len(lengths), dtype=np.int64)
+    technique.hear_train(labels, None)
     return Job(
         technique=technique,
         classifier=classifier,
         trained=trained,
         inputs=inputs,
-        labels={SPLIT: np.zeros(len(lengths), dtype=np.int64)},
+        labels={SPLIT: labels},
         optimization=stage.optimization,
         budget=Budget(1 << 30, len(lengths), 1 << 30, SPLIT, reported=()),
         seed_order=0,
