@@ -1,4 +1,4 @@
-"""Logistic regression as a technique: fitted once on vectors, the same for all seeds, handed on, keyed by its groups."""
+"""Logistic regression as a technique: fitted once, the same for all seeds, handed on, keyed by its groups."""
 
 import pytest
 import torch

@@ -26,7 +26,7 @@ def of_peft(name, backbone, ours):
     return model
 
 
-# peft gives an encoder's prefix as a cache, for which transformers' encoders make no mask; DistilBERT takes none at all.
+# peft gives an encoder's prefix as a cache, for which transformers' encoders make no mask, and DistilBERT takes none.
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore:Position ids are not supported:UserWarning")
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_native_head_is_refused_with_the_reason(name, native, make_technique):
 
 
 def test_attention_of_an_architectures_own_is_refused_a_prefix(load, make_technique):
-    with pytest.raises(ModelError, match="prefix: .* computes attention in a way of its own"):
+    with pytest.raises(ModelError, match=r"prefix: .* computes attention in a way of its own"):
         make_technique("prefix").apply(load("t5"))
 
 

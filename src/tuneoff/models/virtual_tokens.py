@@ -43,12 +43,12 @@ def prepend(classifier: TextClassifier, prompt: nn.Module, virtual: Virtual, cou
             given["token_type_ids"] = torch.cat([segments.new_zeros(len(segments), count), segments], dim=1)
         return args, given
 
-    def after(_: nn.Module, args: tuple[Any, ...], given: dict[str, Any], output: Any) -> Any:
+    def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
         output.last_hidden_state = output.last_hidden_state[:, count:]
         return output
 
     classifier.backbone.register_forward_pre_hook(before, with_kwargs=True)
-    classifier.backbone.register_forward_hook(after, with_kwargs=True)
+    classifier.backbone.register_forward_hook(after)
 
 
 def prefix_attention(classifier: TextClassifier, prefix: nn.Module, virtual: Virtual, count: int) -> None:
@@ -62,7 +62,7 @@ def prefix_attention(classifier: TextClassifier, prefix: nn.Module, virtual: Vir
     if found is None or getattr(config, "_attn_implementation", None) not in ("sdpa", packed_attention.NAME, NAME):
         kind = type(classifier.backbone).__name__
         raise ModelError(
-            f"prefix: {kind} computes attention in a way of its own, into which no keys can be put: use prompt, or lora."
+            f"prefix: {kind} computes attention in a way of its own, which takes no further keys: use prompt, or lora."
         )
     _add(classifier, prefix, count)
     depth, (heads, width) = len(found[1]), key_shape(config)

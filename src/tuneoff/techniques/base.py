@@ -54,8 +54,8 @@ class Technique:
     """One way of fine-tuning, as one stage. A subclass gives what differs; the loop knows no technique's name.
 
     The order of the calls: `apply`, `data_pass`, `optimizer`, `hear_train`, then either `fit` once (where
-    `gradient_free`) or, in each step, `partners`, `trainable_at`, `train_mode`, `loss` (or `pair_loss`), the optimizer's
-    own step and `after_step`. `merge` comes before a next stage.
+    `gradient_free`) or, in each step, `partners`, `trainable_at`, `train_mode`, `loss` (or `pair_loss`), the
+    optimizer's own step and `after_step`. `merge` comes before a next stage.
     """
 
     name: ClassVar[str]
