@@ -97,6 +97,7 @@ class Reporter:
             self._say(f"    [yellow]{SHORTAGE[row['event']].format(**row)}[/yellow]")
             return
         work = self._work[stage.address]
+        assert stage.budget is not None
         if self._tokens_since is None:  # a stage that goes on has spent seconds before
             self._tokens_since = row["seconds"]
         elif row["event"] == "train":
@@ -105,9 +106,9 @@ class Reporter:
             self._stage_done += work.per_step
         else:
             self._stage_done += work.per_evaluation.get(row["split"], 0.0)
+            self._stage_done += work.beside_evaluation if row["split"] == stage.budget.eval_on else 0.0
         if work.before and not self._stage_done:
             self._stage_done = work.before
-        assert stage.budget is not None
         share = row["stage_step"] / stage.budget.steps
         left = self._left(self._total - self._done - self._stage_done)
         seconds = max(row["seconds"] - self._tokens_since, 1e-9)

@@ -225,7 +225,9 @@ def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
         lengths = {split: mean_length(tokens) for split, tokens in place.tokens().items()}
         rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}
         below = cost.layers_once / cost.depth
-        found[stage.address] = estimate_work(cost.head_alone, lengths, rows, protocol.batch_size, below)
+        found[stage.address] = estimate_work(
+            cost.head_alone, lengths, rows, protocol.batch_size, below, pairs=cost.pairs
+        )
     return found
 
 

@@ -168,7 +168,8 @@ class _Known:
             return None
         below = self.cost.layers_once / self.cost.depth
         rows, means, size = self.texts.rows, self.texts.means, stage.budget.batch_size
-        return round(estimate_work(self.cost.head_alone, means, rows, size, below).total(stage))
+        work = estimate_work(self.cost.head_alone, means, rows, size, below, pairs=self.cost.pairs)
+        return round(work.total(stage))
 
     def memory(self, stage: PlannedStage, how: Circumstances) -> int | None:
         """The peak on a CPU."""
