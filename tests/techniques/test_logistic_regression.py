@@ -69,5 +69,5 @@ def test_a_native_head_is_refused_with_the_reason(native):
     from tuneoff.training.build import sketch
 
     technique = get(NAME)(get(NAME).settings_class())
-    with pytest.raises(ModelError, match=r"logistic-regression is fitted on vectors .*head: linear"):
+    with pytest.raises(ModelError, match=r"logistic-regression is fitted on vectors, .*use `head: linear`"):
         sketch(technique, native("bert"), 2)

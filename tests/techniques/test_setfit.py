@@ -1,5 +1,7 @@
 """SetFit: which pairs are drawn, their loss against its definition, the head that is fitted, stops and chains."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,7 @@ def test_a_row_alone_with_its_label_gets_one_of_another(technique):
 def first_step(make_job, budget):
     job = make_job("setfit", family="qwen3", double=True, dropout=False, steps=1, budget=budget, learning_rate=1e-3)
     job.technique.hear_train(job.labels["train"], None)
+    job.optimization = replace(job.optimization, learning_rate=0.0)
     state = TrainingState()
     gradients = {}
     optimizer = torch.optim.SGD(job.trained.values(), lr=0.0)

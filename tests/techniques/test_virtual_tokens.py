@@ -19,7 +19,8 @@ THEIRS = {"prompt": PromptTuningConfig, "p-tuning": PromptEncoderConfig, "prefix
 
 def of_peft(name, backbone, ours):
     """Return peft's wrapper of a bare model, with the numbers of our virtual tokens."""
-    model = get_peft_model(backbone, THEIRS[name](**TASK)).eval()
+    size = {"token_dim": 32, "num_attention_heads": 4} if backbone.config.model_type == "distilbert" else {}
+    model = get_peft_model(backbone, THEIRS[name](**TASK, **size)).eval()
     encoder = model.prompt_encoder["default"]
     found = {key.removeprefix("prompt."): value for key, value in ours.items() if key.startswith("prompt.")}
     encoder.load_state_dict(found)
@@ -28,7 +29,6 @@ def of_peft(name, backbone, ours):
 
 # peft gives an encoder's prefix as a cache, for which transformers' encoders make no mask, and DistilBERT takes none.
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore:Position ids are not supported:UserWarning")
 @pytest.mark.parametrize(
     ("name", "family"), [one for one in EVERY if one[0] != "prefix" or one[1] in ("qwen3", "llama", "gemma3", "gpt2")]
 )
@@ -36,17 +36,17 @@ def test_hidden_states_of_real_tokens_are_pefts(name, family, applied, bare):
     """One text at a time, so that no padding is in the way."""
     _, classifier, trained = applied(name, family, virtual_tokens=3)
     theirs = of_peft(name, bare(family), trained)
-    for ids in ([5, 9, 11, 7], [6]):
+    # Of Gemma's window of 4 tokens the prefix takes 3 in peft; here no window hides it.
+    for ids in ([6], [8]) if (name, family) == ("prefix", "gemma3") else ([5, 9, 11, 7], [6]):
         row = torch.tensor([ids])
         mask = torch.ones_like(row)
         with torch.no_grad():
             ours = classifier.backbone(**classifier._inputs(row, mask)).last_hidden_state
-            given = {"token_type_ids": torch.zeros(1, len(ids) + 3, dtype=torch.long)} if family == "bert" else {}
-            expected = theirs(input_ids=row, attention_mask=mask, **given).last_hidden_state[:, -len(ids) :]
+            expected = theirs(input_ids=row, attention_mask=mask).last_hidden_state[:, -len(ids) :]
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "family"), EVERY)
+@pytest.mark.parametrize(("name", "family"), [*EVERY, *((name, "t5") for name in NAMES)])
 def test_logits_are_the_same_alone_and_padded_on_either_side(name, family, applied):
     _, classifier, _ = applied(name, family)
     texts = [[5, 9, 11, 7], [6, 12], [8]]
@@ -54,7 +54,9 @@ def test_logits_are_the_same_alone_and_padded_on_either_side(name, family, appli
         alone = torch.cat([classifier(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long)) for ids in texts])
         for side in ("right", "left"):
             ids, mask = padded(texts, side)
-            if side == "left" and "position_ids" not in classifier.accepted:
+            # A window counts padding too: between virtual and real tokens it makes a difference (texts are padded on the
+            # right for that reason as well).
+            if side == "left" and ("position_ids" not in classifier.accepted or family == "gemma3"):
                 continue
             torch.testing.assert_close(classifier(ids, mask), alone, rtol=1e-4, atol=1e-5)
 
@@ -80,7 +82,7 @@ def test_virtual_tokens_change_the_vector_and_are_not_pooled(name, family, appli
         before = classifier.vectors(row, torch.ones_like(row))
         for key, value in trained.items():
             if key.startswith("prompt."):
-                value += 0.5
+                value += torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
         after = classifier.vectors(row, torch.ones_like(row))
     assert hidden.shape[1] == 3 and (before - after).abs().max() > 1e-3
 
@@ -126,8 +128,8 @@ def test_a_prompt_starts_as_tokens_of_the_vocabulary(load, make_technique):
     make_technique("prompt").apply(classifier)
     table = classifier.backbone.get_input_embeddings()
     everything = table(torch.arange(table.num_embeddings))
-    apart = torch.cdist(classifier.prompt.embedding.weight, everything.float()).min(dim=1).values
-    assert apart.max() < 1e-4
+    known = (classifier.prompt.embedding.weight[:, None] == everything).all(dim=2)
+    assert known.any(dim=1).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -167,8 +169,10 @@ def test_a_native_head_is_refused_with_the_reason(name, native, make_technique):
 
 
 def test_attention_of_an_architectures_own_is_refused_a_prefix(load, make_technique):
+    classifier = load("bert")
+    classifier.backbone.config._attn_implementation = "eager"
     with pytest.raises(ModelError, match=r"prefix: .* computes attention in a way of its own"):
-        make_technique("prefix").apply(load("t5"))
+        make_technique("prefix").apply(classifier)
 
 
 def test_without_room_before_the_longest_text_it_is_said_before_training(study, listener, tmp_path):

@@ -156,6 +156,8 @@ def _attend(
     number, virtual, shape = module.__dict__["tuneoff_prefix"]
     own = virtual().view(shape)[:, number].permute(1, 2, 0, 3).to(key.dtype)  # [2, K, P, D]
     mask = _mask(module, query, attention_mask, shape[0], others.pop("is_causal", None))
+    if (bias := others.get("position_bias")) is not None:  # of T5: virtual keys have no position
+        others["position_bias"] = torch.nn.functional.pad(bias, (shape[0], 0))
     key, value = (
         torch.cat([first.expand(len(key), -1, -1, -1), rest], dim=2)
         for first, rest in zip(own, (key, value), strict=True)
