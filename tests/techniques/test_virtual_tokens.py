@@ -54,8 +54,8 @@ def test_logits_are_the_same_alone_and_padded_on_either_side(name, family, appli
         alone = torch.cat([classifier(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long)) for ids in texts])
         for side in ("right", "left"):
             ids, mask = padded(texts, side)
-            # A window counts padding too: between virtual and real tokens it makes a difference (texts are padded on the
-            # right for that reason as well).
+            # A window counts padding too, which on the left stands between virtual and real tokens; texts are padded on
+            # the right.
             if side == "left" and ("position_ids" not in classifier.accepted or family == "gemma3"):
                 continue
             torch.testing.assert_close(classifier(ids, mask), alone, rtol=1e-4, atol=1e-5)

@@ -62,6 +62,8 @@ class Technique:
     summary: ClassVar[str]
     settings_class: ClassVar[type[StageSettings]]
     gradient_free: ClassVar[bool] = False
+    #: Whether a stage begins with the logits that the one before it ended with: what it adds is nothing at first.
+    keeps_logits: ClassVar[bool] = True
     #: Whether `fit` is called before each evaluation, on train's vectors as the backbone then stands.
     fits_head: ClassVar[bool] = False
     #: Whether the groups of train's rows, which `hear_train` tells, change the result; they are in its key then.

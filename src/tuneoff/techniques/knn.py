@@ -32,6 +32,7 @@ class Knn(Technique):
     summary = "keep the vectors of train and let the nearest ones vote; nothing is trained"
     settings_class = KnnSettings
     gradient_free = True
+    keeps_logits = False
     ends_a_chain = "for it keeps rows of train in the head's place, and has no head to hand on"
 
     def apply(self, classifier: TextClassifier) -> None:
