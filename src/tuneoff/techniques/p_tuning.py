@@ -62,7 +62,7 @@ class PTuning(Technique):
                 num_transformer_submodules=1,
                 encoder_hidden_size=self.settings.encoder_hidden_size or table.embedding_dim,
             )
-            encoder = PromptEncoder(config).float()
+            encoder = PromptEncoder(config).float()  # type: ignore[no-untyped-call]  # peft leaves it so
 
         def virtual() -> torch.Tensor:
             made: torch.Tensor = encoder(torch.arange(count, device=encoder.embedding.weight.device))

@@ -67,7 +67,7 @@ class Prefix(Technique):
                 encoder_hidden_size=table.embedding_dim,
                 prefix_projection=self.settings.projection,
             )
-            encoder = PrefixEncoder(config).float()
+            encoder = PrefixEncoder(config).float()  # type: ignore[no-untyped-call]  # peft leaves it so
             if not self.settings.projection:
                 torch.nn.init.normal_(encoder.embedding.weight, std=FIRST_STD)
 

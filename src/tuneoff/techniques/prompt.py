@@ -58,7 +58,7 @@ class Prompt(Technique):
                 num_transformer_submodules=1,
                 prompt_tuning_init="SAMPLE_VOCAB",
             )
-            prompt = PromptEmbedding(config, table).float()
+            prompt = PromptEmbedding(config, table).float()  # type: ignore[no-untyped-call]  # peft leaves it so
         prepend(classifier, prompt, lambda: prompt.embedding.weight, count)
         for parameter in [*prompt.parameters(), *classifier.head_parameters().values()]:
             parameter.requires_grad_(True)
