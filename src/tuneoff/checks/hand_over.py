@@ -31,7 +31,7 @@ class HandOver(Check):
 
         stages = {stage.address: (place, stage) for place, stage in patient.kinds()}
         for place, stage in stages.values():
-            keeps = get(stage.spec.technique).keeps_logits
+            keeps = get(stage.spec.technique)(stage.spec.settings).keeps_logits
             if keeps and stage.parent is not None and stage.parent in stages:
                 yield self._between(stages[stage.parent][1], stage, place)
 

@@ -55,10 +55,15 @@ class Patient:
     def alone(self) -> Iterator[tuple[Workplace, PlannedStage]]:
         """Yield one stage of each model and technique, as if it came first: `a+b` has the stages of `a` and of `b`.
 
-        Techniques that differ in more than their learning rate are different ones.
+        Techniques that differ in more than their learning rate are different ones. Those that read two texts each by
+        itself are left out: no batch of texts gives their logits.
         """
+        from tuneoff.training.build import make_technique
+
         seen: set[tuple[str, str]] = set()
         for place, stage in self.kinds():
+            if make_technique(stage.spec).reads_pairs:
+                continue
             settings = {**stage.spec.settings.keyed_values(), "learning_rate": None, "of": stage.spec.technique}
             kind = stage.address.model, json.dumps(settings, sort_keys=True, default=str)
             if kind not in seen:

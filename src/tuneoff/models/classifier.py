@@ -81,6 +81,10 @@ class TextClassifier(nn.Module):
         """Return float32 logits [B, C] of pooled vectors [B, H]; ModelError for a native head."""
         if self.head is None:
             raise ModelError("`head: native` has no pooled vectors to take: use `head: linear`.")
+        if self.head.in_features != vectors.shape[-1]:
+            raise ModelError(
+                "this head classifies the vectors of two texts that are read each by itself, not one text's."
+            )
         with torch.autocast(vectors.device.type, enabled=False):
             logits: Tensor = self.head(vectors)
             return logits
@@ -112,7 +116,7 @@ class TextClassifier(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             return pool_packed(hidden[0], packed.lengths, self.pooling)
 
-    def replace_head(self, head: Neighbours) -> None:
+    def replace_head(self, head: nn.Linear | Neighbours) -> None:
         """Classify pooled vectors by something else than the linear head, which is let go."""
         self.head = head
         self._head_modules = [head]

@@ -19,7 +19,7 @@ class Neighbours(nn.Module):
         device = instead_of.weight.device
         self.vectors = nn.Parameter(torch.empty(0, instead_of.in_features, device=device))
         self.labels = nn.Parameter(torch.empty(0, device=device))
-        self.classes = instead_of.out_features
+        self.in_features, self.classes = instead_of.in_features, instead_of.out_features
         self.neighbours = neighbours
         self.smoothing = smoothing
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from tuneoff.models.classifier import TextClassifier
 
+#: Why nothing can follow a stage that reads two texts each by itself.
+PAIR_HEAD = "for with `features: pair` its head takes the vectors of two texts, not of one"
+
 
 class StageSettings(Section):
     """Settings that every technique has. What is left out is taken from the protocol."""
@@ -63,16 +66,21 @@ class Technique:
     settings_class: ClassVar[type[StageSettings]]
     gradient_free: ClassVar[bool] = False
     #: Whether a stage begins with the logits that the one before it ended with: what it adds is nothing at first.
-    keeps_logits: ClassVar[bool] = True
+    keeps_logits: bool = True
     #: Whether `fit` is called before each evaluation, on train's vectors as the backbone then stands.
     fits_head: ClassVar[bool] = False
     #: Whether the groups of train's rows, which `hear_train` tells, change the result; they are in its key then.
     uses_groups: ClassVar[bool] = False
-    #: Why no stage can follow this one; None where one can.
-    ends_a_chain: ClassVar[str | None] = None
+    #: Why no stage can follow this one; None where one can. It may depend on the settings.
+    ends_a_chain: str | None = None
 
     def __init__(self, settings: StageSettings) -> None:
         self.settings = settings
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the two texts of a task are read each by itself, and their vectors u and v as [u; v; |u-v|; u*v]."""
+        return False
 
     @property
     def virtual_tokens(self) -> int:

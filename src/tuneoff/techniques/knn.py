@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tuneoff.section import keyed
 from tuneoff.techniques.base import StageSettings, Technique
@@ -18,6 +18,9 @@ class KnnSettings(StageSettings):
 
     learning_rate: float = keyed(1.0, doc="Has no effect here: nothing is trained in steps.", gt=0)
     neighbours: int = keyed(10, doc="Rows of train that vote, or all where there are fewer.", ge=1)
+    features: Literal["text", "pair"] = keyed(
+        "text", doc="The vector of the text, or, of two texts read each by itself, u, v, |u - v| and u * v."
+    )
     smoothing: float = keyed(1.0, doc="Votes that every class has from the start, so that none has a share of 0.", gt=0)
 
 
@@ -35,15 +38,24 @@ class Knn(Technique):
     keeps_logits = False
     ends_a_chain = "for it keeps rows of train in the head's place, and has no head to hand on"
 
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the two texts of a task are read each by itself."""
+        assert isinstance(self.settings, KnnSettings)
+        return self.settings.features == "pair"
+
     def apply(self, classifier: TextClassifier) -> None:
         """Put the vote of neighbours in the head's place, without any yet."""
         from torch import nn
 
         from tuneoff.models.neighbours import Neighbours
+        from tuneoff.models.pairs import widen
 
+        classifier.requires_grad_(False)
+        if self.reads_pairs:
+            widen(classifier)
         settings, head = self.settings, classifier.head
         assert isinstance(settings, KnnSettings)
-        classifier.requires_grad_(False)
         if isinstance(head, nn.Linear):  # a native one has no vectors to take, and is refused for that
             classifier.replace_head(Neighbours(head, neighbours=settings.neighbours, smoothing=settings.smoothing))
 

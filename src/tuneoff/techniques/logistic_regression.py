@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tuneoff.section import keyed
-from tuneoff.techniques.base import StageSettings, Technique
+from tuneoff.techniques.base import PAIR_HEAD, StageSettings, Technique
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,9 @@ class LogisticRegressionSettings(StageSettings):
     learning_rate: float = keyed(1.0, doc="Has no effect here: nothing is trained in steps.", gt=0)
     c: float | None = keyed(
         None, doc="Inverse strength of the penalty; chosen by cross-validation on train if left out.", gt=0
+    )
+    features: Literal["text", "pair"] = keyed(
+        "text", doc="The vector of the text, or, of two texts read each by itself, u, v, |u - v| and u * v."
     )
 
 
@@ -39,9 +42,24 @@ class LogisticRegression(Technique):
     uses_groups = True
     _groups: Sequence[str] | None = None
 
+    def __init__(self, settings: StageSettings) -> None:
+        super().__init__(settings)
+        if self.reads_pairs:
+            self.ends_a_chain, self.keeps_logits = PAIR_HEAD, False
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the two texts of a task are read each by itself."""
+        assert isinstance(self.settings, LogisticRegressionSettings)
+        return self.settings.features == "pair"
+
     def apply(self, classifier: TextClassifier) -> None:
-        """Let the head be what is fitted, and saved."""
+        """Let the head be what is fitted, and saved; four times as wide for pairs."""
         classifier.requires_grad_(False)
+        if self.reads_pairs:
+            from tuneoff.models.pairs import widen
+
+            widen(classifier)
         for parameter in classifier.head_parameters().values():
             parameter.requires_grad_(True)
 

@@ -172,7 +172,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
     vocabulary, feature_tokens = None, 0
     reuse = execution.reuse_activations or technique.gradient_free  # the latter is fitted on vectors in any case
     if reuse and trains_head_alone(sketch(technique, place.model, len(classes))):
-        features = place.features(ancestors)
+        features = place.pair_features(ancestors) if technique.reads_pairs else place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
         paid = cost if features.computed_now else {}
         feature_tokens = features.cost.tokens

@@ -23,6 +23,7 @@ from tuneoff.models.activation_cache import (
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable
 from tuneoff.models.mapped_file import Put, Shape
+from tuneoff.models.pairs import pair_features
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, reading, tokenize
 from tuneoff.plan import SEMANTICS
@@ -35,6 +36,7 @@ from tuneoff.training.order import Rows
 from tuneoff.training.shortage import in_parts, smaller_budget
 
 USED = ("train", "dev", "test")
+SINGLE = "single texts"
 
 
 @dataclass
@@ -94,9 +96,36 @@ class Workplace:
         key = self._key("features", self.model.keyed(), changed)
         if key in self._features:
             return replace(self._features[key], computed_now=False)
-        features = cached_features(key, lambda: self._compute_features(changed), self.note)
+        features = cached_features(
+            key, lambda: self._compute_features(changed, self.tokens(), self.tokenize_seconds), self.note
+        )
         self._features = {key: features}
         return features
+
+    def pair_features(self, ancestors: Sequence[Ancestor]) -> Features:
+        """Return [u; v; |u-v|; u*v] of every row of every labelled split, u and v being the vectors of its two texts.
+
+        Each text is read by itself, with the model's prefix and special tokens, and equal ones once; what is cached are
+        their vectors.
+        """
+        changed = [ancestor for ancestor in ancestors if ancestor.changes_backbone]
+        columns = {split: self.data.splits[split].texts for split in self.splits}
+        unlike = list(dict.fromkeys(text for column in columns.values() for texts in column for text in texts))
+        number = {text: row for row, text in enumerate(unlike)}
+        key = self._key("features", {**self.model.keyed(), "texts": SINGLE}, changed)
+
+        def compute() -> Features:
+            begun = time.perf_counter()
+            tokens = tokenize(self.model, load_tokenizer(self.model), (unlike,))
+            forget_tokenizers()
+            return self._compute_features(changed, {SINGLE: tokens}, time.perf_counter() - begun)
+
+        found = cached_features(key, compute, self.note)
+        vectors = {}
+        for split, column in columns.items():
+            u, v = (found.vectors[SINGLE][[number[text] for text in texts]] for texts in column)
+            vectors[split] = pair_features(u, v)
+        return replace(found, vectors=vectors)
 
     def hidden(
         self,
@@ -135,22 +164,24 @@ class Workplace:
             }
         )
 
-    def _compute_features(self, ancestors: Sequence[Ancestor]) -> Features:
+    def _compute_features(
+        self, ancestors: Sequence[Ancestor], tokens: Mapping[str, Tokens], tokenizing: float
+    ) -> Features:
         begun = time.perf_counter()
         device = self.accelerator.device
         classifier = build_classifier(self.model, self.data.classes, ancestors, device, head_seed=0)
         loaded = time.perf_counter()
         packed = self.execution.packs(classifier)
-        inputs = TokenInputs(self.tokens(), self.execution.micro_tokens, device, packed=packed)
+        inputs = TokenInputs(tokens, self.execution.micro_tokens, device, packed=packed)
         if self.execution.compact_vocabulary and compactable(classifier):
             CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])
         started = time.perf_counter()
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
-            for split in self.splits:
+            for split in tokens:
                 vectors[split] = self.vectors(classifier, inputs, split)
-        tokens = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
-        cost = Cost(loaded - begun, self.tokenize_seconds, time.perf_counter() - started, tokens)
+        count = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
+        cost = Cost(loaded - begun, tokenizing, time.perf_counter() - started, count)
         return Features(vectors, cost, computed_now=True)
 
     def vectors(self, classifier: TextClassifier, inputs: TokenInputs, split: str) -> torch.Tensor:
