@@ -128,7 +128,7 @@ def loop_of(stage: PlannedStage, place: Workplace) -> Loop:
         shortened=None if technique.gradient_free else shortened,
         trained=trained,
         fit=fit if technique.gradient_free else None,
-        expected=frozenset(trainable(sketch(technique, place.model, len(place.data.classes)))),
+        expected=frozenset(trainable(sketch(make_technique(stage.spec), place.model, len(place.data.classes)))),
         late=frozenset(trained.keys() - first),
         head=classifier.head.weight if isinstance(classifier.head, torch.nn.Linear) else None,
         train_mode=lambda: technique.train_mode(classifier),

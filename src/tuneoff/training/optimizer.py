@@ -1,7 +1,7 @@
 """AdamW, and the learning rate at each step."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
@@ -11,13 +11,27 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
-def adamw(parameters: Mapping[float, Sequence[torch.nn.Parameter]], optimization: Optimization) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with one decay for all parameters.
-
-    They are given by the share of the learning rate that they take; each share is a group.
-    """
+def adamw(parameters: Iterable[torch.nn.Parameter], optimization: Optimization) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with one rate and one decay for all parameters."""
     return torch.optim.AdamW(
-        [{"params": list(values), "rate_factor": factor} for factor, values in parameters.items()],
+        list(parameters),
+        lr=optimization.learning_rate,
+        betas=BETAS,
+        eps=EPSILON,
+        weight_decay=optimization.weight_decay,
+        fused=True,
+    )
+
+
+def adamw_by_rate(
+    parameters: Mapping[str, torch.nn.Parameter], factor: Callable[[str], float], optimization: Optimization
+) -> torch.optim.AdamW:
+    """Return AdamW as `adamw` does, with the rate of each parameter times a factor that depends on its name."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(factor(name), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": some, "rate_factor": one} for one, some in groups.items()],
         lr=optimization.learning_rate,
         betas=BETAS,
         eps=EPSILON,
