@@ -14,7 +14,7 @@ Labels = NDArray[np.int64]
 CHOICES = (0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 FOLDS = 5
 WITHOUT_FOLDS = 1.0  # where train is too small to be folded
-MOST_ITERATIONS = 2_000
+EXACT, ROUGH = (1e-6, 2_000), (1e-3, 200)  # largest gradient that is left, and iterations at most
 
 
 def fit_head(
@@ -44,7 +44,7 @@ def fit_logistic(
     scale = float(np.sqrt((vectors**2).sum(axis=1).mean())) or 1.0
     scaled = vectors / scale
     chosen = choose_penalty(scaled, labels, classes, groups) if c is None else c
-    return _weights(scaled, labels, classes, chosen) / scale, chosen
+    return _weights(scaled, labels, classes, chosen, EXACT) / scale, chosen
 
 
 def choose_penalty(vectors: Matrix, labels: Labels, classes: int, groups: Sequence[str] | None) -> float:
@@ -58,7 +58,7 @@ def choose_penalty(vectors: Matrix, labels: Labels, classes: int, groups: Sequen
         return WITHOUT_FOLDS
 
     def loss(c: float) -> float:
-        fitted = ((_weights(vectors[seen], labels[seen], classes, c), held) for seen, held in folds)
+        fitted = ((_weights(vectors[seen], labels[seen], classes, c, ROUGH), held) for seen, held in folds)
         return sum(_cross_entropy(vectors[held] @ weights.T, labels[held]) for weights, held in fitted)
 
     return min(CHOICES, key=loss)
@@ -78,14 +78,14 @@ def _folds(labels: Labels, groups: Sequence[str] | None) -> Iterator[tuple[NDArr
             yield seen, held
 
 
-def _weights(vectors: Matrix, labels: Labels, classes: int, c: float) -> Matrix:
+def _weights(vectors: Matrix, labels: Labels, classes: int, c: float, until: tuple[float, int]) -> Matrix:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     present = np.unique(labels)
     # Of two classes scikit-learn fits the difference w of their weights, with |w|^2 / 2 = |W|^2 as the penalty.
     model = LogisticRegression(
-        C=2 * c if len(present) == 2 else c, fit_intercept=False, max_iter=MOST_ITERATIONS, tol=1e-6
+        C=2 * c if len(present) == 2 else c, fit_intercept=False, tol=until[0], max_iter=until[1]
     )
     with warnings.catch_warnings():
         # With next to no penalty the weights of separable classes grow on and on; what they predict is settled before.
