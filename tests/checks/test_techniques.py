@@ -6,7 +6,7 @@ from tuneoff.checks import all_checks
 from tuneoff.checks.examine import examine
 
 KINDS = [("gradual-unfreezing", "bert"), ("logistic-regression", "bert"), ("knn", "qwen3"), ("setfit", "qwen3")]
-KINDS += [("prompt", "bert"), ("prefix", "qwen3")]
+KINDS += [("prefix", "bert")]
 OURS = ["layerwise-decay", "gradual-unfreezing", "logistic-regression", "knn", "setfit", "prompt", "p-tuning", "prefix"]
 CHAINS = ["setfit+knn", "logistic-regression+lora", "gradual-unfreezing+prefix"]
 
