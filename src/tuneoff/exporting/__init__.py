@@ -112,9 +112,9 @@ def _write_weights(trained: TrainedClassifier, form: Form, base: str, folder: Pa
             adapter_model(trained, form, base, settings).save_pretrained(folder, save_embedding_layers=False)
         else:
             plain_model(trained, form, tokenizer.pad_token_id).save_pretrained(folder)
-    head = trained.classifier.head
-    if not form.classifies and head is not None:
-        save_tensors(folder / HEAD, {"weight": head.weight.detach().contiguous()})
+    weight = trained.classifier.head_parameters().get("head.weight")
+    if not form.classifies and weight is not None:
+        save_tensors(folder / HEAD, {"weight": weight.detach().contiguous()})
     tokenizer.save_pretrained(folder)
     return settings
 

@@ -92,6 +92,7 @@ def _fill(model: Any, trained: TrainedClassifier, prefix: str) -> None:
                 elif key.endswith(".bias"):
                     value.zero_()
                 else:
+                    assert isinstance(head, torch.nn.Linear)
                     _copy(value, head.weight, key)
                 continue
             key = inner.removeprefix(prefix)

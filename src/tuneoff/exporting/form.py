@@ -83,6 +83,19 @@ def has_adapter(trained: TrainedClassifier) -> bool:
     return bool(getattr(trained.classifier.backbone, "peft_config", None))
 
 
+def why_no_form(trained: TrainedClassifier) -> str | None:
+    """Return why neither transformers nor peft has a folder for what a technique made; None where one may have."""
+    from torch import nn
+
+    if trained.technique.reads_pairs:
+        return "its head takes the vectors of two texts that are read each by itself"
+    if not isinstance(trained.classifier.head, nn.Linear | None):
+        return "rows of train stand in the place of a head"
+    if trained.classifier.virtual_tokens:
+        return "its virtual tokens are kept as peft has them, but no folder of peft's is written for them yet"
+    return None
+
+
 def why_no_class(trained: TrainedClassifier) -> str | None:
     """Return why no class of transformers computes the same logits as the classifier; None where one may."""
     from transformers import AutoModelForSequenceClassification
@@ -136,6 +149,8 @@ def _check_exportable(trained: TrainedClassifier) -> None:
             f"model '{trained.model.source}': `pooling: misindexed` makes a text's logits depend on its batch; it is "
             "there to replicate an experiment, and is not exported."
         )
+    if reason := why_no_form(trained):
+        raise NotExportableError(f"{trained.technique.name} is not exported: {reason}.")
     if trained.model.trust_remote_code:
         raise NotExportableError(
             f"model '{trained.model.source}' comes with code of its own, which is not copied, so it is not exported."

@@ -58,7 +58,7 @@ def head_weights(trained: TrainedClassifier, model: Any) -> dict[str, "torch.Ten
 
     from tuneoff.models.backbones import own_modules
 
-    assert trained.classifier.head is not None
+    assert isinstance(trained.classifier.head, torch.nn.Linear)
     weight = trained.classifier.head.weight.detach()
     own = own_modules(model)
     names = [name for name, module in model.named_children() if any(module is one for one in own)]
