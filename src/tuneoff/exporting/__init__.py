@@ -69,9 +69,9 @@ def export(
     announce(f"loading {address.chain}, {address.title}")
     trained = _load(store, address, base)
     facts = facts_of(store, trained.record)
+    found = forms(trained, merge=merge)
     columns = probe_columns(trained, facts.task)
     expected = expected_logits(trained, columns)
-    found = forms(trained, merge=merge)
     reasons = list(found.reasons)
     for number, form in enumerate(found.possible):
         try:
