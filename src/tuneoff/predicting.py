@@ -140,6 +140,7 @@ class Predictor:
             packed=packed,
             as_one=classifier.depends_on_batch,
         )
+        inputs.suit(classifier, packed)
         lengths = inputs.lengths[NEW]
         done, whole = 0, int(lengths.sum())
 
