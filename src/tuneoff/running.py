@@ -89,7 +89,8 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     for spec in study.models:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
-        for note in starting_notes(model, task.whole.classes):
+        notes = [note for task in tasks.values() for note in starting_notes(model, task.whole.classes)]
+        for note in dict.fromkeys(notes):
             listener.note(note)
         told = listener.features, listener.note
         for name, task in tasks.items():
