@@ -10,7 +10,7 @@ from tuneoff.evidence import build_results
 from tuneoff.evidence.notices import about_doctor, notices
 from tuneoff.evidence.over_tasks import rank_rows
 from tuneoff.evidence.ranks import signed_rank_p
-from tuneoff.evidence.results import SCHEMA_FILE
+from tuneoff.evidence.results import SCHEMA_FILE, asked_task
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 LABELS = ("label", "phenomenon", "relation")
@@ -144,3 +144,9 @@ def test_what_the_doctor_finds_in_several_tasks_alike_is_said_once():
     finding = {"check": "power", "severity": "warning", "sentence": "Too little.", "forced": False}
     (notice,) = about_doctor([{**finding, "about": "a"}, {**finding, "about": "b"}])
     assert notice["text"] == "Before the first step, power warned of a, b: Too little."
+
+
+def test_the_task_of_a_folder_is_found_in_a_study_of_one_and_of_several():
+    several = {"tasks": [{"name": "mini_rte"}, {"name": "mini_rte", "limit": 3, "called": "few"}]}
+    assert asked_task(several, "few")["limit"] == 3
+    assert asked_task({"task": {"name": "mini_rte"}}, "mini-rte-ru-label") == {"name": "mini_rte"}

@@ -172,6 +172,11 @@ def _technique(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "use": str(entry.get("use") or name), "settings": dict(entry.get("settings") or {})}
 
 
+def asked_task(study: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the task of a study, as study.yaml has it, by the name of its folder; StopIteration for one it lacks."""
+    return next(task for task in study.get("tasks") or [study["task"]] if _task_name(task) == name)
+
+
 def _task_name(asked: Mapping[str, Any]) -> str:
     return task_name(TaskSpec.model_validate(asked))
 
