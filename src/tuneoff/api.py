@@ -76,7 +76,7 @@ class Result:
 
     def plot(self, kind: str = "steps") -> Plot:
         """Return a figure: `ranks`, `superiority`, `steps`, `seconds`, `time`, `parameters`, `memory`, `budget`, or a
-        technique's name for its own curves.
+        technique's name for its own curves; of several models and tasks '<model>.<task>.<name>', and `tasks` for all.
 
         Raises StoreError for a name that there is not.
         """

@@ -153,7 +153,10 @@ class Reporter:
 
     def _title(self, stage: PlannedStage) -> str:
         title = f"{stage.address.chain}, {stage.address.title}"
-        return f"{stage.address.model}: {title}" if len(self._plan.study.models) > 1 else title
+        study = self._plan.study
+        place = [stage.address.model] if len(study.models) > 1 else []
+        place += [stage.address.task] if len(study.tasks) > 1 else []
+        return f"{', '.join(place)}: {title}" if place else title
 
     def _say(self, text: str) -> None:
         """Print a line, which a terminal may wrap and nothing else: paths in it are there to be copied."""

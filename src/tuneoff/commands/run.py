@@ -13,7 +13,7 @@ from tuneoff.checks.examine import check_names
 from tuneoff.evidence.results import read_results
 from tuneoff.progress import Reporter
 from tuneoff.reading import ReadStudy
-from tuneoff.report import REPORT, terminal_table
+from tuneoff.report import REPORT, overview_tables, terminal_table
 from tuneoff.running import run_study
 from tuneoff.trackers.tracking import tracked
 from tuneoff.training.state import Interrupted
@@ -70,7 +70,8 @@ def run_command(
     finally:
         reporter.close()
     results = read_results(store)
-    Console().print(terminal_table(results, language))
+    for table in [terminal_table(results, language), *overview_tables(results, language)]:
+        Console().print(table)
     _say(console, f"report: {out / REPORT}")
     return 1 if any(one["status"] == "failed" for one in results["runs"]) else 0
 

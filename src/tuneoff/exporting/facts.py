@@ -8,7 +8,7 @@ from tuneoff.evidence.chains import trace
 from tuneoff.evidence.intervals import accuracy_interval
 from tuneoff.evidence.metrics import measure
 from tuneoff.evidence.predictions import last_evaluation
-from tuneoff.evidence.results import RESULTS, build_results, read_results
+from tuneoff.evidence.results import RESULTS, asked_task, build_results, read_results
 from tuneoff.evidence.runs import REPORTED_SPLIT
 from tuneoff.store import PREDICTIONS, StageRecord, Store
 
@@ -40,7 +40,7 @@ class Facts:
 
 def facts_of(store: Store, record: StageRecord) -> Facts:
     """Return what is known of a finished run; raises StoreError for a run directory that cannot be read."""
-    address = record.address
+    address, asked_study = record.address, store.study()
     results = _results(store, record)
     records = {one.address: one for one in store.records()}
     asked = next(one for one in results["study"]["techniques"] if one["name"] == address.chain)
@@ -52,7 +52,7 @@ def facts_of(store: Store, record: StageRecord) -> Facts:
         if metrics["accuracy"] is not None and len(found.labels) > 1:
             interval = accuracy_interval((found.logits.argmax(axis=1) == found.labels)[None]).as_json()
     return Facts(
-        study=store.study(),
+        study={**asked_study, "task": asked_task(asked_study, address.task)},
         task=store.task(address.model, address.task),
         model=store.model(address.model),
         stages=tuple(records[stage] for stage in trace(asked, address, records).stages),
@@ -60,7 +60,7 @@ def facts_of(store: Store, record: StageRecord) -> Facts:
         interval=interval,
         examples=0 if found is None else len(found.labels),
         technique=next(one for one in results["techniques"] if _is_of(one, record)),
-        notices=tuple(notice["text"] for notice in results["study"]["notices"]),
+        notices=tuple(notice["text"] for notice in results["study"]["notices"] if _is_about(notice, address.task)),
     )
 
 
@@ -71,6 +71,11 @@ def _results(store: Store, record: StageRecord) -> dict[str, Any]:
         if any(run["source"]["key"] == record.key and _is_of(run, record) for run in written.get("runs", ())):
             return written
     return build_results(store)
+
+
+def _is_about(notice: Mapping[str, Any], task: str) -> bool:
+    """Return whether a notice holds for a task: it names those that it is about, unless it holds for all."""
+    return task in notice.get("tasks", [task])
 
 
 def _is_of(row: Mapping[str, Any], record: StageRecord) -> bool:

@@ -39,6 +39,19 @@ USED = ("train", "dev", "test")
 SINGLE = "single texts"
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """How long a split's texts are in tokens, an array [rows], and how many of them had to be shortened."""
+
+    lengths: NDArray[np.int64]
+    cut: int
+
+    @property
+    def mean(self) -> float:
+        """The mean number of tokens of a row."""
+        return int(self.lengths.sum()) / len(self.lengths)
+
+
 @dataclass
 class Workplace:
     """One model, one task, one device. Tokens are made when first asked for, vectors once per state of the backbone.
@@ -64,6 +77,8 @@ class Workplace:
         self.tokenize_seconds = 0.0
         self._tokenizing_charged = False
         self._tokens: Mapping[str, Tokens] | None = None
+        self._aside: dict[str, NDArray[np.int32]] = {}
+        self._read: dict[str, Lengths] = {}
         self._features: dict[str, Features] = {}
         self._hidden: dict[str, HiddenStates] = {}
         self.untouched: NDArray[np.float32] | None = None  # vectors of test's first rows, see `moved`
@@ -75,14 +90,44 @@ class Workplace:
 
     def tokens(self) -> Mapping[str, Tokens]:
         """Return the token ids of every labelled split; the tokenizer is let go afterwards."""
-        if self._tokens is None:
+        if self._tokens is None and self._aside:
+            self._tokens = {name: self._taken_back(name) for name in self.splits}
+        elif self._tokens is None:
             begun = time.perf_counter()
             tokenizer = load_tokenizer(self.model)
             self._tokens = {name: tokenize(self.model, tokenizer, self.data.splits[name].texts) for name in self.splits}
             reading(self.model)
             forget_tokenizers()
             self.tokenize_seconds = time.perf_counter() - begun
+            for name, one in self._tokens.items():
+                lengths = np.fromiter(map(len, one.ids), dtype=np.int64, count=len(one.ids))
+                self._read[name] = Lengths(lengths, one.cut)
+        self._aside = {}
         return self._tokens
+
+    def read(self) -> Mapping[str, Lengths]:
+        """Return how long the texts of every labelled split are in tokens; no tokens are taken out for that."""
+        if not self._read:
+            self.tokens()
+        return self._read
+
+    def put_away(self) -> None:
+        """Let go of what is made anew when asked for: vectors, open caches, and a token array for every row.
+
+        Of the tokens one array a split is left, since reading all texts again would take its time. For studies of
+        several tasks, when the next one begins.
+        """
+        if self._tokens is not None:
+            self._aside = {
+                name: np.concatenate([np.asarray(ids, dtype=np.int32) for ids in one.ids])
+                for name, one in self._tokens.items()
+            }
+        self._tokens, self._features, self._hidden = None, {}, {}
+
+    def _taken_back(self, split: str) -> Tokens:
+        read = self._read[split]
+        ends = np.cumsum(read.lengths)[:-1]
+        return Tokens(np.split(self._aside[split], ends), read.cut)
 
     def tokenizing_to_charge(self) -> float:
         """Return the seconds that tokenizing took, once: the stage that asks first bears them, the others none."""
