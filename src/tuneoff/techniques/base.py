@@ -60,8 +60,8 @@ class Technique:
     summary: ClassVar[str]
     settings_class: ClassVar[type[StageSettings]]
     gradient_free: ClassVar[bool] = False
-    #: Why no stage can follow this one; None where one can.
-    ends_a_chain: ClassVar[str | None] = None
+    #: Why no stage can follow this one; None where one can. An instance may set its own, by its settings.
+    ends_a_chain: str | None = None
 
     def __init__(self, settings: StageSettings) -> None:
         self.settings = settings
