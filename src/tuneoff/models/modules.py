@@ -44,7 +44,7 @@ def key_value_names(names: Collection[str]) -> list[str]:
     for wanted in (*_KEY_VALUE, *((one,) for one in _FUSED)):
         found = [[name for name in names if _ends(name, [one])] for one in wanted]
         if all(found):
-            return sorted(sum(found, []))
+            return sorted(name for some in found for name in some)
     return []
 
 

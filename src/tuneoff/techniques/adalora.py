@@ -100,7 +100,7 @@ class Adalora(Adapter):
         )
 
     def _now(self) -> tuple[int, int, int, int]:
-        """Return the step being taken (from 1), the steps in all, and how many of them come before and after pruning."""
+        """Return the step being taken (from 1), the steps in all, and how many come before and after pruning."""
         assert isinstance(self.settings, AdaloraSettings)
         steps = self._steps
         return self._step, steps, int(self.settings.warm_share * steps), int(self.settings.final_share * steps)

@@ -78,16 +78,16 @@ class Adapter(Technique):
         return chosen_layers(classifier, wanted, settings.layers, self.name)
 
     def apply(self, classifier: TextClassifier) -> None:
-        """Add the adapters, in fp32 on any base, and make them and the head trainable; ModelError where they do not fit.
+        """Add the adapters, in fp32 on any base, and make them and the head trainable.
 
-        See `targets` for what else is refused.
+        Raises ModelError where they do not fit; see `targets` too.
         """
         import torch
 
         classifier.requires_grad_(False)
         targets = self.targets(classifier)
         add_adapters(classifier.backbone, self.peft_config(targets), self.name)
-        for name, layer in adapters(classifier).items():
+        for layer in adapters(classifier).values():
             for part, parameter in layer.named_parameters():
                 if parameter.requires_grad and not part.startswith("base_layer."):
                     parameter.data = parameter.data.to(torch.float32)
@@ -165,7 +165,7 @@ def add_adapters(backbone: nn.Module, config: PeftConfig, technique: str) -> Non
 
 @contextlib.contextmanager
 def _nothing_compiled() -> Iterator[None]:
-    """Keep peft from compiling a program for BOFT where it finds a compiler: it is slow, and for more factors than one."""
+    """Keep peft from compiling a program for BOFT where it finds a compiler: that takes minutes and is not needed."""
     from peft.tuners.boft import layer
 
     before, layer._FBD_CUDA = layer._FBD_CUDA, False

@@ -11,8 +11,6 @@ from tuneoff.techniques.adapter import Adapter, AdapterSettings
 if TYPE_CHECKING:
     from torch import nn
 
-    from tuneoff.models.classifier import TextClassifier
-
 MOST = 4  # peft's size of a block
 
 
@@ -39,7 +37,7 @@ class Boft(Adapter):
     renamed: ClassVar[Mapping[str, str]] = {"dropout": "boft_dropout"}
 
     def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
-        """Return the size of a block, which divides the inputs of every layer; ModelError where the one given does not."""
+        """Return the size of a block, which divides the inputs of every layer; else ModelError."""
         from tuneoff.models.modules import block_size, sizes
 
         settings = self.settings

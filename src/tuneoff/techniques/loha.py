@@ -14,7 +14,7 @@ class LohaSettings(AdapterSettings):
 
     learning_rate: float = keyed(1e-3, doc="Of all that the stage trains.", gt=0)
     rank: int = keyed(8, doc="Rank of each adapter.", ge=1)
-    alpha: int = keyed(8, doc="The adapters" output is scaled by alpha / rank.", gt=0)
+    alpha: int = keyed(8, doc="The adapters' output is scaled by alpha / rank.", gt=0)
     rank_dropout: float = keyed(0.0, doc="Share of the ranks that are left out at random.", ge=0, lt=1)
     module_dropout: float = keyed(0.0, doc="Probability that an adapter is left out of a step.", ge=0, lt=1)
 
@@ -26,4 +26,9 @@ class Loha(Adapter):
     summary = "train Hadamard products of low-rank matrices on the query and value projections, and the head"
     settings_class = LohaSettings
     peft_type = "LOHA"
-    renamed: ClassVar[Mapping[str, str]] = {"rank": "r", "alpha": "alpha", "rank_dropout": "rank_dropout", "module_dropout": "module_dropout"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "rank": "r",
+        "alpha": "alpha",
+        "rank_dropout": "rank_dropout",
+        "module_dropout": "module_dropout",
+    }

@@ -26,7 +26,7 @@ class LoraFaSettings(LoraSettings):
 
 
 class LoraFa(Lora):
-    """Train the second factors of LoRA alone, by gradients that allow for the first (Zhang et al. 2023, arXiv 2308.03303).
+    """Train LoRA's second factors alone, by gradients that allow for the first (Zhang et al. 2023, arXiv 2308.03303).
 
     The frozen factors are not among the trained numbers that are stored, so they are drawn from a seed in the settings.
     """

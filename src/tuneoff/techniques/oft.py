@@ -34,7 +34,7 @@ class Oft(Adapter):
     renamed: ClassVar[Mapping[str, str]] = {"dropout": "module_dropout"}
 
     def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
-        """Return the size of a block, which divides the inputs of every layer; ModelError where the one given does not."""
+        """Return the size of a block, which divides the inputs of every layer; else ModelError."""
         from tuneoff.models.modules import block_size, sizes
 
         settings = self.settings

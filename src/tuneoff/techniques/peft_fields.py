@@ -1,4 +1,4 @@
-"""Checking what a study gives to peft: the type, its config's own fields, and which of them are not a study's to set."""
+"""Checking what a study gives to peft: the type, its config's own fields, and which are not a study's to set."""
 
 import warnings
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ class RandloraSettings(AdapterSettings):
 
     learning_rate: float = keyed(1e-3, doc="Of all that the stage trains.", gt=0)
     rank: int = keyed(32, doc="Rank of each of the random matrices that are summed.", ge=1)
-    alpha: int = keyed(640, doc="The adapters" output is scaled by alpha / rank.", gt=0)
+    alpha: int = keyed(640, doc="The adapters' output is scaled by alpha / rank.", gt=0)
     dropout: float = keyed(0.0, doc="Dropout before the adapters.", ge=0, lt=1)
     projection_seed: int = keyed(0, doc="Of the frozen random matrices, whatever the seed of the run.", ge=0)
 
@@ -26,4 +26,9 @@ class Randlora(Adapter):
     summary = "train the scales of fixed random matrices, which sum to a full-rank change, and the head"
     settings_class = RandloraSettings
     peft_type = "RANDLORA"
-    renamed: ClassVar[Mapping[str, str]] = {"rank": "r", "alpha": "randlora_alpha", "dropout": "randlora_dropout", "projection_seed": "projection_prng_key"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "rank": "r",
+        "alpha": "randlora_alpha",
+        "dropout": "randlora_dropout",
+        "projection_seed": "projection_prng_key",
+    }

@@ -21,7 +21,7 @@ class VeraSettings(HeadRateSettings):
 
 
 class Vera(HeadRateAdapter):
-    """Train two vectors of scales a layer; the matrices between them are random (Kopiczko et al. 2023, arXiv 2310.11454)."""
+    """Train two vectors of scales a layer, between random matrices (Kopiczko et al. 2023, arXiv 2310.11454)."""
 
     name = "vera"
     summary = "train the scales of random matrices that all layers share, and the head"

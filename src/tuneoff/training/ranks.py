@@ -55,11 +55,15 @@ class AllocatingAdamW(torch.optim.AdamW):
         """Note how important each number was in this step; where it is time, keep the ranks that the budget allows."""
         adapted = {name: value for name, value in self._backbone.named_parameters() if ".lora_" in name}
         self._restore(adapted)
-        _, kept = self._allocator.update_and_allocate(self._backbone, step, force_mask=last)
+        if not last or not self._allocator.ipt:
+            self._allocator.update_ipt(self._backbone)
+        budget, due = self._allocator.budget_schedule(step)
+        prunes = (due or last) and budget < self._allocator.init_bgt
+        kept = self._allocator.mask_to_budget(self._backbone, budget) if prunes else {}
         for name, value in adapted.items():
             for note, theirs in NOTES.items():
                 self.state[value][note] = getattr(self._allocator, theirs)[name]
-            if last and kept and name in kept:
+            if last and name in kept:
                 self.state[value][KEPT] = torch.tensor(kept[name], device=value.device).view(-1, 1).to(value.dtype)
 
     def _restore(self, adapted: dict[str, nn.Parameter]) -> None:
