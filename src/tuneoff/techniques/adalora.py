@@ -84,9 +84,13 @@ class Adalora(Adapter):
         return names
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return each example's cross entropy and, added to it, how far the factors are from orthonormal."""
+        """Return each example's cross entropy, with the gradient of how far the factors are from orthonormal added.
+
+        The value stays the cross entropy, so that histories compare.
+        """
         assert isinstance(self.settings, AdaloraSettings)
-        return super().loss(logits, labels) + self.settings.orthogonality * self._distance()
+        penalty = self.settings.orthogonality * self._distance()
+        return super().loss(logits, labels) + (penalty - penalty.detach())
 
     def optimizer(self, parameters: Mapping[str, Parameter], optimization: Optimization) -> Optimizer:
         """Return AdamW that shares out the ranks after each of its steps."""

@@ -196,11 +196,13 @@ class HeadRateAdapter(Adapter):
         super().apply(classifier)
         self._head_names = frozenset(classifier.head_parameters())
 
+    def rate_factor(self, name: str) -> float:
+        """Return the share of the learning rate that a parameter is trained at."""
+        assert isinstance(self.settings, HeadRateSettings)
+        return self.settings.head_rate if name in self._head_names else 1.0
+
     def optimizer(self, parameters: Mapping[str, Parameter], optimization: Optimization) -> Optimizer:
         """Return AdamW with the head's rate as a share of the others'."""
         from tuneoff.training.optimizer import adamw_by_rate
 
-        settings, head = self.settings, self._head_names
-        assert isinstance(settings, HeadRateSettings)
-        share = settings.head_rate
-        return adamw_by_rate(parameters, lambda name: share if name in head else 1.0, optimization)
+        return adamw_by_rate(parameters, self.rate_factor, optimization)

@@ -28,11 +28,13 @@ class LoraPlus(Lora):
     summary = "train low-rank adapters, their second factors at a higher rate, and the head"
     settings_class = LoraPlusSettings
 
+    def rate_factor(self, name: str) -> float:
+        """Return the share of the learning rate that a parameter is trained at: the ratio for the factors named B."""
+        assert isinstance(self.settings, LoraPlusSettings)
+        return self.settings.ratio if ".lora_B." in name else 1.0
+
     def optimizer(self, parameters: Mapping[str, Parameter], optimization: Optimization) -> Optimizer:
         """Return AdamW with a higher rate for the factors named B."""
         from tuneoff.training.optimizer import adamw_by_rate
 
-        settings = self.settings
-        assert isinstance(settings, LoraPlusSettings)
-        ratio = settings.ratio
-        return adamw_by_rate(parameters, lambda name: ratio if ".lora_B." in name else 1.0, optimization)
+        return adamw_by_rate(parameters, self.rate_factor, optimization)
