@@ -37,8 +37,8 @@ def techniques_command(name: str | None, *, model: str | None, as_json: bool) ->
         for one in found:
             typer.echo(f"{one['name']:{width}}  {one['summary']}")
         typer.echo(
-            "\nJoin names with '+' to train one after the other: linear-probe+lora. Settings of one: tuneoff techniques "
-            "NAME. What each trains of a model: --model ID_OR_DIR"
+            "\nJoin names with '+' to train one after the other: linear-probe+lora. "
+            "Settings of one: tuneoff techniques NAME. What each trains of a model: --model ID_OR_DIR"
         )
 
 

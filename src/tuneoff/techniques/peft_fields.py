@@ -1,5 +1,6 @@
 """Checking what a study gives to peft: the type, its config's own fields, and which are not a study's to set."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -138,7 +139,20 @@ def _wrong_fields(config: "type[PeftConfig]", fields: Mapping[str, Any]) -> list
                 TypeAdapter(hints[name]).validate_python(value, strict=True)
             except ValidationError:
                 problems.append(f"`{name}`: {expectation(FieldInfo(annotation=hints[name]), value).rstrip('.')}")
+            else:
+                problems += _bad_pattern(name, value)
     return problems
+
+
+def _bad_pattern(name: str, value: Any) -> list[str]:
+    """Return what is wrong with a text that peft takes for a regular expression of names."""
+    if not name.endswith("_modules") or not isinstance(value, str):
+        return []
+    try:
+        re.compile(value)
+    except re.error as error:
+        return [f"`{name}`: expected names, or a regular expression of them; {value!r} is none: {error}"]
+    return []
 
 
 def _refused_by_peft(kind: str, fields: Mapping[str, Any]) -> str | None:
