@@ -181,7 +181,7 @@ def test_every_field_of_every_section_is_declared_in_or_out_of_the_key():
             assert isinstance(in_key(field), bool), f"{kind.__name__}.{name}: make it with keyed(...) or unkeyed(...)"
 
 
-OTHERS = [None, "cosine", "off", 0.3, 5, ["query"], ["key"], True, False, "first"]
+OTHERS = [None, "cosine", "off", 0.3, 5, ["query"], ["key"], True, False, "first", 8, "road_2", {"type": "VERA"}]
 
 
 def another(kind, name):

@@ -68,7 +68,7 @@ def test_on_one_batch_they_are_pefts(load, make_technique, batches):
         plain.backbone, [batch] * 4, config, forward_fn=lambda model, one: model(**one), show_progress_bar=False
     )
     for name, value in factors(classifier).items():
-        overlap = (value * theirs[name]).sum(dim=1).abs()
+        overlap = (value * theirs[name].to(value.dtype)).sum(dim=1).abs()
         torch.testing.assert_close(overlap, torch.ones(RANK), rtol=0, atol=2e-3)
 
 

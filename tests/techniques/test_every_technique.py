@@ -16,7 +16,7 @@ from tuneoff.training.build import apply_technique, trainable
 FAMILIES = ["bert", "roberta", "distilbert", "qwen3", "gemma3", "llama", "gpt2"]
 OF_ADAPTERS = ["bert", "qwen3", "gpt2"]
 # peft has these for ordinary linear layers alone.
-NOT_TRANSPOSED = {"boft", "c3a", "hra", "loha", "lokr", "miss", "oft", "road", "shira"}
+NOT_TRANSPOSED = {"boft", "c3a", "hra", "loha", "lokr", "miss", "oft", "olora", "road", "shira"}
 FOLLOWERS = ["full", "linear-probe", "lora", "ln-tuning"]
 
 

@@ -21,7 +21,6 @@ EVERY = sorted(one.value for one in PEFT_TYPE_TO_CONFIG_MAPPING)
 USABLE = [kind for kind in EVERY if kind not in {*PROMPTS, *REFUSED}]
 # What a model of 32 numbers wide needs.
 FITTING = {
-    "ADAMSS": {"r": 8, "num_subspaces": 2},
     "C3A": {"block_size": 8},
     "ROAD": {"group_size": 8},
     "MISS": {"r": 8},
@@ -86,7 +85,7 @@ def test_all_of_it_is_in_the_key_and_the_case_of_the_type_is_not():
         ({"type": "vera", "r": "many"}, "`r`: expected a whole number, found the text 'many'"),
         ({"type": "loha", "init_weights": 3}, "`init_weights`: expected true or false, found the number 3"),
         ({"type": "veera"}, "there is no type 'VEERA' in peft. Did you mean 'VERA'"),
-        ({"r": 3}, "`type` says which of peft's adapters: ADAMSS, "),
+        ({"r": 3}, "`type` says which of peft's adapters: BEFT, "),
         ({"type": "lora", "task_type": "SEQ_CLS"}, "`task_type` is not a study's to set: the head is tuneoff's own"),
         ({"type": "lora", "modules_to_save": ["x"]}, "`modules_to_save` is not a study's to set: the head is trained"),
         ({"type": "lora", "init_lora_weights": "pissa_niter_4"}, "`init_lora_weights`: expected one of true, false, "),

@@ -119,7 +119,7 @@ def loop_of(stage: PlannedStage, place: Workplace) -> Loop:
         logits=logits,
         shortened=shortened,
         trained=trained,
-        expected=frozenset(trainable(sketch(technique, place.model, len(place.data.classes)))),
+        expected=frozenset(trainable(sketch(make_technique(stage.spec), place.model, len(place.data.classes)))),
         late=frozenset(trained.keys() - first),
         head=classifier.head.weight if classifier.head is not None else None,
         train_mode=lambda: technique.train_mode(classifier),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -89,6 +90,8 @@ class Adapter(Technique):
         add_adapters(classifier.backbone, self.peft_config(targets), self.name)
         for layer in adapters(classifier).values():
             for part, parameter in layer.named_parameters():
+                if part.startswith("ranknum."):  # a constant of AdaLoRA, which peft makes trainable on a GPU
+                    parameter.requires_grad_(False)
                 if parameter.requires_grad and not part.startswith("base_layer."):
                     parameter.data = parameter.data.to(torch.float32)
         for parameter in classifier.head_parameters().values():
@@ -152,15 +155,31 @@ def add_adapters(backbone: nn.Module, config: PeftConfig, technique: str) -> Non
 
     peft's `inject_adapter_in_model` is for types whose layers share nothing; the class of a type does the same for all.
     """
+    import torch
     from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+    from peft.utils import PeftType
 
     from tuneoff.errors import ModelError
 
+    if next(backbone.parameters()).is_meta:
+        _shapes_alone(config)
+    if config.peft_type == PeftType.SHIRA:  # torch's default, which it warns of where nobody said so
+        torch.sparse.check_sparse_tensor_invariants.disable()
     try:
-        with _nothing_compiled():
+        with _nothing_compiled(), warnings.catch_warnings():
+            if config.peft_type == PeftType.LN_TUNING:  # of a size that is not used
+                warnings.filterwarnings("ignore", "Unsupported layer type", UserWarning)
             PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](backbone, config, ADAPTER)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise ModelError(f"{technique}: peft cannot put {config.peft_type.value} on this model: {error}") from error
+
+
+def _shapes_alone(config: Any) -> None:
+    """Let a config give adapters of the right shapes on weights without numbers, of which nothing can be computed."""
+    if getattr(config, "init_lora_weights", None) in ("pissa", "olora", "orthogonal"):
+        config.init_lora_weights = True
+    if hasattr(config, "mask_fn"):  # SHiRA's choice of weights
+        config.mask_fn = None
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ class C3aSettings(HeadRateSettings):
     learning_rate: float = keyed(3e-1, doc="Of the adapters; the head's is `head_rate` of it.", gt=0)
     head_rate: float = keyed(1e-2, doc="The head's learning rate as a share of the adapters'.", gt=0, le=1)
     weight_decay: float | None = unkeyed(0.0, doc="Of AdamW; the protocol's if null.", ge=0)
+    zero_start: bool = keyed(True, doc="Start from zero, so that the model starts as it was; the paper draws numbers.")
     block_size: int | None = keyed(
         None,
         doc="Numbers that make one block; if left out, the largest divisor of all layers' inputs and outputs up to a "
@@ -46,4 +47,7 @@ class C3a(HeadRateAdapter):
         assert isinstance(settings, C3aSettings)
         numbers = [number for layer in targets.values() for number in sizes(layer)]
         most = max(1, gcd(*numbers) // PARTS)
-        return {"block_size": block_size(numbers, settings.block_size, most, self.name)}
+        return {
+            "block_size": block_size(numbers, settings.block_size, most, self.name),
+            "init_weights": True if settings.zero_start else "xavier_uniform",
+        }

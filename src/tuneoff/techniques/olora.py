@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuneoff.section import keyed
 from tuneoff.techniques.lora import Lora, LoraSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def refuse_transposed(targets: Mapping[str, nn.Module], technique: str) -> None:
+    """Raise ModelError where peft would take a transposed weight for one that is not: it sees nothing wrong then."""
+    from transformers.pytorch_utils import Conv1D
+
+    from tuneoff.errors import ModelError
+
+    if any(isinstance(layer, Conv1D) for layer in targets.values()):
+        raise ModelError(
+            f"{technique}: peft cannot put OLoRA on this model: its layers (Conv1D) hold their weights transposed; use "
+            "pissa, which allows for it"
+        )
 
 
 class OloraSettings(LoraSettings):
@@ -27,3 +43,8 @@ class Olora(Lora):
     summary = "train low-rank adapters that start from the weights' QR decomposition, and the head"
     settings_class = OloraSettings
     fixed: ClassVar[Mapping[str, Any]] = {"init_lora_weights": "olora"}
+
+    def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
+        """Return LoRA's fields; raises ModelError for layers that hold their weights transposed (GPT-2's)."""
+        refuse_transposed(targets, self.name)
+        return super().peft_fields(targets)

@@ -90,8 +90,11 @@ class Peft(Adapter):
     def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
         """Return the fields that the study gives, but for the layers, and those that must not be left to chance."""
         from tuneoff.models.modules import feed_forward_names
+        from tuneoff.techniques.olora import refuse_transposed
 
         fields = {name: value for name, value in self._given.items() if name not in WHERE}
+        if fields.get("init_lora_weights") == "olora":
+            refuse_transposed(targets, self.name)
         if self.peft_type == "SHIRA":
             fields.setdefault("random_seed", 0)
         if self.peft_type == "IA3":

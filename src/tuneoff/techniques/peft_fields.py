@@ -17,6 +17,8 @@ _AS_TECHNIQUES = ("prefix", "prompt", "p-tuning")
 # Types of peft that are no adapter of a classifier's layers, or that need more than their fields.
 REFUSED = {
     "ADAPTION_PROMPT": "it puts prompts into the attention of a few causal language models",
+    "ADAMSS": "how much it trains follows from the weights, so a plan cannot tell it",
+    "FROD": "it takes the weights of all layers apart together, so a plan cannot tell what it trains",
     "ADALORA": "its ranks change from step to step: use the technique adalora, which does so",
     "XLORA": "it mixes adapters that were trained before",
     "POLY": "it needs the number of a task with each text",
