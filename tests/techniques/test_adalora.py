@@ -86,6 +86,7 @@ def test_what_is_dropped_is_what_pefts_own_model_drops(adalora, bare):
 def test_the_gradient_has_pefts_orthogonality_and_the_value_is_the_cross_entropy(adalora):
     job, _ = adalora(orthogonality=0.5)
     logits, labels = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 1, 0])
+    logits.requires_grad_(True)
     loss = job.technique.loss(logits, labels)
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
     loss.mean().backward()

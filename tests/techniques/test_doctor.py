@@ -44,14 +44,13 @@ def test_it_trains_what_it_should_and_learns(family, studied):
     assert len(found) == 2 * len(TRAINED)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_saved_and_read_by_another_process_it_gives_the_same_logits(family, studied):
-    found = list(RoundTrip().of_study(studied(TRAINED, family)))
-    assert not not_fine(found) and len(found) >= len(TRAINED) - 1  # techniques that differ in their rate are one
+def test_saved_and_read_by_another_process_it_gives_the_same_logits(studied):
+    """Of those that hold more than what they store; tests/techniques/test_rebuilt.py has all, in one process."""
+    found = list(RoundTrip().of_study(studied(["pissa", "vera", "lora-fa", "shira", "adalora"], "bert")))
+    assert not not_fine(found) and len(found) == 5
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_it_starts_from_what_came_before_and_hands_on_what_it_made(family, studied):
+def test_it_starts_from_what_came_before_and_hands_on_what_it_made(studied):
     chains = [*(f"linear-probe+{name}" for name in CHAINING), *(f"{name}+linear-probe" for name in CHAINING)]
-    found = list(HandOver().of_study(studied(chains, family)))
+    found = list(HandOver().of_study(studied(chains, "bert")))
     assert not not_fine(found) and len(found) == len(chains)

@@ -57,7 +57,7 @@ def test_they_are_the_principal_components_over_all_tokens(family, load, make_te
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_on_one_batch_they_are_pefts(load, make_technique, batches):
-    """peft goes on until its components hardly change, so it is given one and the same batch."""
+    """peft finds them by a randomized decomposition, and goes on until they hardly change: it gets one batch, again and again."""
     batch = batches[0]
     classifier, plain = load("bert"), load("bert")
     apply_technique(make_technique("eva", rank=RANK), classifier, 1, [batch])
@@ -69,7 +69,7 @@ def test_on_one_batch_they_are_pefts(load, make_technique, batches):
     )
     for name, value in factors(classifier).items():
         overlap = (value * theirs[name].to(value.dtype)).sum(dim=1).abs()
-        torch.testing.assert_close(overlap, torch.ones(RANK), rtol=0, atol=2e-3)
+        torch.testing.assert_close(overlap, torch.ones(RANK), rtol=0, atol=0.05)
 
 
 def test_the_model_starts_as_it_was_and_trains_what_lora_trains(load, make_technique, batches, batch):

@@ -89,6 +89,8 @@ class Adalora(Adapter):
         The value stays the cross entropy, so that histories compare.
         """
         assert isinstance(self.settings, AdaloraSettings)
+        if not logits.requires_grad:
+            return super().loss(logits, labels)
         penalty = self.settings.orthogonality * self._distance()
         return super().loss(logits, labels) + (penalty - penalty.detach())
 
