@@ -57,7 +57,7 @@ def test_they_are_the_principal_components_over_all_tokens(family, load, make_te
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_on_one_batch_they_are_pefts(load, make_technique, batches):
-    """peft finds them by a randomized decomposition, and goes on until they hardly change: it gets one batch, again and again."""
+    """peft finds them by a randomized decomposition, until they hardly change: it gets one batch again and again."""
     batch = batches[0]
     classifier, plain = load("bert"), load("bert")
     apply_technique(make_technique("eva", rank=RANK), classifier, 1, [batch])

@@ -26,7 +26,7 @@ class InputMoments:
     def watching(self) -> Iterator[None]:
         """Count what the layers are given while inside."""
         hooks = [
-            layer.register_forward_pre_hook(lambda _, given, name=name: self._count(name, given[0]))  # type: ignore[misc]
+            layer.register_forward_pre_hook(lambda _, given, name=name: self._count(name, given[0]))
             for name, layer in self._layers.items()
         ]
         try:
@@ -50,7 +50,8 @@ class InputMoments:
         _, vectors = torch.linalg.eigh(products / total - torch.outer(mean, mean))
         leading = vectors.flip(1)[:, :count].T
         largest = leading.gather(1, leading.abs().argmax(dim=1, keepdim=True))
-        return leading * largest.sign()
+        turned: Tensor = leading * largest.sign()
+        return turned
 
     def _count(self, name: str, given: Tensor) -> None:
         self._given[name] = given
