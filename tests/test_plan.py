@@ -1,6 +1,7 @@
 """Each stage once, its budget, its key, and why it would run."""
 
 import importlib
+import inspect
 import math
 import pkgutil
 import shutil
@@ -204,7 +205,7 @@ def declarations():
     for name in names():
         kind = settings_of(name)
         for field in kind.model_fields:
-            owner = next(one for one in kind.__mro__ if field in one.__dict__.get("__annotations__", {}))
+            owner = next(one for one in kind.__mro__ if field in inspect.get_annotations(one))
             found.setdefault((owner, field), (name, field))
     return list(found.values())
 
