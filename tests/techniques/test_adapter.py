@@ -49,9 +49,7 @@ def test_a_program_is_not_compiled_for_boft(load, make_technique, monkeypatch):
 
 
 def test_settings_that_peft_does_not_take_are_told_with_its_reason(load, make_technique):
-    with pytest.raises(
-        ModelError, match=r"shira: peft cannot put SHIRA on this model: The set rank 400 results in more"
-    ):
+    with pytest.raises(ModelError, match="shira: peft cannot put SHIRA on this model: The set rank 400"):
         apply_technique(make_technique("shira", rank=400), load("bert"), 1)
     with pytest.raises(ModelError, match=r"oft: 5 does not divide all of \[32\]"):
         apply_technique(make_technique("oft", block_size=5), load("bert"), 1)
@@ -60,5 +58,5 @@ def test_settings_that_peft_does_not_take_are_told_with_its_reason(load, make_te
         name = "odd"
         fixed = {"use_dora": True, "no_such_field": 1}  # noqa: RUF012
 
-    with pytest.raises(ModelError, match="odd: peft's LoraConfig does not take its settings: .*no_such_field"):
+    with pytest.raises(ModelError, match=r"odd: peft's LoraConfig does not take its settings: .*no_such_field"):
         apply_technique(Odd(get("lora").settings_class()), load("bert"), 1)
