@@ -20,8 +20,10 @@ _KEY_VALUE = (
     ("k", "v"),
 )
 _FUSED = ("query_key_value", "qkv_proj", "c_attn", "Wqkv", "qkv", "att_proj", "in_proj")
-_FEED_FORWARD_OUT = ("down_proj", "output.dense", "lin2", "mlp.c_proj", "fc2", "dense_4h_to_h", "fc_out", "w2", "wo")
-_FEED_FORWARD_OUT += ("mlp.Wo", "layer_2", "ff.layer_2", "o_mlp")
+_FEED_FORWARD_OUT = (
+    *("down_proj", "output.dense", "lin2", "mlp.c_proj", "fc2", "dense_4h_to_h", "fc_out", "w2", "wo"),
+    *("mlp.Wo", "layer_2"),
+)
 _OF_ATTENTION = ("attention.", "attn.", "SelfAttention.")
 
 

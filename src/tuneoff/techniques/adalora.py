@@ -100,10 +100,9 @@ class Adalora(Adapter):
 
         from tuneoff.training.ranks import AllocatingAdamW
 
-        config: Any = self._backbone.peft_config[ADAPTER]
-        return AllocatingAdamW(
-            parameters.values(), optimization, self._backbone, RankAllocator(self._backbone, config, ADAPTER), self._now
-        )
+        allocator: Any = RankAllocator
+        made = allocator(self._backbone, self._backbone.peft_config[ADAPTER], ADAPTER)
+        return AllocatingAdamW(parameters.values(), optimization, self._backbone, made, self._now)
 
     def _now(self) -> tuple[int, int, int, int]:
         """Return the step being taken (from 1), the steps in all, and how many come before and after pruning."""

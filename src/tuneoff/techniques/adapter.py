@@ -12,7 +12,6 @@ from tuneoff.techniques.base import Optimization, StageSettings, Technique
 
 if TYPE_CHECKING:
     from peft import PeftConfig
-    from peft.tuners.tuners_utils import BaseTunerLayer
     from torch import nn
     from torch.nn import Parameter
     from torch.optim import Optimizer
@@ -164,14 +163,15 @@ def add_adapters(backbone: nn.Module, config: PeftConfig, technique: str) -> Non
     if next(backbone.parameters()).is_meta:
         _shapes_alone(config)
     if config.peft_type == PeftType.SHIRA:  # torch's default, which it warns of where nobody said so
-        torch.sparse.check_sparse_tensor_invariants.disable()
+        torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]  # torch leaves it so
+    kind = PeftType(config.peft_type)
     try:
         with _nothing_compiled(), warnings.catch_warnings():
-            if config.peft_type == PeftType.LN_TUNING:  # of a size that is not used
+            if kind == PeftType.LN_TUNING:  # of a size that is not used
                 warnings.filterwarnings("ignore", "Unsupported layer type", UserWarning)
-            PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](backbone, config, ADAPTER)
+            PEFT_TYPE_TO_TUNER_MAPPING[kind](backbone, config, ADAPTER)
     except (ValueError, TypeError, NotImplementedError) as error:
-        raise ModelError(f"{technique}: peft cannot put {config.peft_type.value} on this model: {error}") from error
+        raise ModelError(f"{technique}: peft cannot put {kind.value} on this model: {error}") from error
 
 
 def _shapes_alone(config: Any) -> None:
@@ -185,8 +185,9 @@ def _shapes_alone(config: Any) -> None:
 @contextlib.contextmanager
 def _nothing_compiled() -> Iterator[None]:
     """Keep peft from compiling a program for BOFT where it finds a compiler: that takes minutes and is not needed."""
-    from peft.tuners.boft import layer
+    from peft.tuners.boft import layer as boft
 
+    layer: Any = boft
     before, layer._FBD_CUDA = layer._FBD_CUDA, False
     try:
         yield
@@ -194,8 +195,8 @@ def _nothing_compiled() -> Iterator[None]:
         layer._FBD_CUDA = before
 
 
-def adapters(classifier: TextClassifier) -> dict[str, BaseTunerLayer]:
-    """Return the layers that have an adapter, by name in the classifier."""
+def adapters(classifier: TextClassifier) -> dict[str, Any]:
+    """Return the layers that have an adapter (peft's BaseTunerLayer, and modules), by name in the classifier."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     return {name: module for name, module in classifier.named_modules() if isinstance(module, BaseTunerLayer)}

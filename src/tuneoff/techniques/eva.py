@@ -48,7 +48,7 @@ class Eva(Lora):
 
         from tuneoff.training.components import InputMoments
 
-        layers: dict[str, Any] = dict(adapters(classifier))
+        layers = adapters(classifier)
         moments = InputMoments({name: layer.get_base_layer() for name, layer in layers.items()})
         with torch.no_grad(), moments.watching():
             for batch in batches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tuneoff.section import keyed
 from tuneoff.techniques.adapter import ADAPTER, adapters
@@ -44,7 +44,7 @@ class LoraFa(Lora):
         super().apply(classifier)
         assert isinstance(self.settings, LoraFaSettings)
         numbers = torch.Generator().manual_seed(self.settings.projection_seed)
-        layers: Any = adapters(classifier)
+        layers = adapters(classifier)
         for layer in layers.values():
             factor = layer.lora_A[ADAPTER].weight.requires_grad_(False)
             drawn = torch.empty(factor.shape)
