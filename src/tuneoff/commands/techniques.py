@@ -81,13 +81,12 @@ def _print_counts(found: list[dict[str, Any]], model: str) -> None:
     table.add_column("technique", no_wrap=True)
     table.add_column("trained", justify="right", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
-    table.add_column("what it does")
     refused = []
     for one in found:
         if one["trained"] is None:
             refused.append(one)
             continue
-        table.add_row(one["name"], f"{one['trained']:,}", f"{one['share']:.2%}", one["summary"])
+        table.add_row(one["name"], f"{one['trained']:,}", f"{one['share']:.2%}")
     console.print(table)
     for one in refused:
         console.print(f"{one['name']} does not fit this model: {visible(one['refused'])}", markup=False)

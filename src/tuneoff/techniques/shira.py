@@ -21,7 +21,7 @@ class Shira(Adapter):
     """Train a sparse choice of the weights (Bhardwaj et al. 2024, arXiv 2406.13175)."""
 
     name = "shira"
-    summary = "train one to two percent of the weights of the query and value projections, and the head"
+    summary = "train some of the weights of the query and value projections, chosen at random, and the head"
     settings_class = ShiraSettings
     peft_type = "SHIRA"
     renamed: ClassVar[Mapping[str, str]] = {"rank": "r", "mask_seed": "random_seed"}
