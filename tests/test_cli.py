@@ -98,9 +98,37 @@ def test_studies_and_techniques_are_listed_whole(tuneoff):
     status, out, _ = tuneoff("studies")
     assert status == 0 and [line.split()[0] for line in out.splitlines()] == list(shipped_studies())
     status, out, _ = tuneoff("techniques")
-    assert status == 0
-    for name in names():
-        assert get(name).summary in out and all(f"{field}: " in out for field in get(name).settings_class.model_fields)
+    lines = out.splitlines()
+    assert status == 0 and [line.split()[0] for line in lines[: len(names())]] == names()
+    assert all(get(name).summary in line for name, line in zip(names(), lines, strict=False))
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "adalora", "peft"])
+def test_one_technique_is_told_with_every_setting(tuneoff, name):
+    status, out, _ = tuneoff("techniques", name)
+    assert status == 0 and out.startswith(f"{name}: {get(name).summary}\n")
+    for field, info in get(name).settings_class.model_fields.items():
+        assert f"    {field}: {info.description} Default: " in out
+
+
+def test_trained_parameters_are_told_of_a_model_by_its_config_alone(tuneoff, model_folder, tmp_path):
+    shutil.copytree(model_folder("gpt2"), tmp_path / "gpt2", ignore=shutil.ignore_patterns("*.safetensors"))
+    status, out, _ = tuneoff("techniques", "--model", tmp_path / "gpt2", "--json")
+    found = {one["name"]: one for one in json.loads(out)["techniques"]}
+    assert status == 0 and list(found) == names()
+    assert found["linear-probe"]["trained"] == 2 * 32 and found["full"]["share"] == 1
+    assert found["lora"]["trained"] == 2 * 32 + 2 * 8 * (32 + 96)
+    assert found["oft"]["trained"] is None and "Conv1D" in found["oft"]["refused"]
+    status, out, _ = tuneoff("techniques", "lora", "--model", tmp_path / "gpt2")
+    assert status == 0 and f"trained: {found['lora']['trained']:,} (" in out
+    status, out, _ = tuneoff("techniques", "--model", tmp_path / "gpt2")
+    assert status == 0 and "oft does not fit this model: oft: peft cannot put OFT on this model" in out
+    assert f"{found['full']['trained']:,}" in out
+
+
+def test_a_technique_or_model_that_there_is_not_is_told(tuneoff, tmp_path):
+    assert "did you mean lora" in told(tuneoff("techniques", "loar"))
+    assert str(tmp_path / "none") in told(tuneoff("techniques", "--model", tmp_path / "none"))
 
 
 # Mistakes

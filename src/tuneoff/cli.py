@@ -318,17 +318,21 @@ def tasks() -> None:
 
 
 @app.command()
-def techniques() -> None:
-    """List the ways of fine-tuning, with the settings that a study can change."""
-    from tuneoff.techniques import get, names
+def techniques(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, to see its settings.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="ID_OR_DIR", help="Count what each trains of this model.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> None:
+    """List the ways of fine-tuning; with a name, what a study can set of it, and with a model, what each trains of it.
 
-    for name in names():
-        technique = get(name)
-        typer.echo(f"{name:14} {technique.summary}")
-        for field, info in technique.settings_class.model_fields.items():
-            default = "the protocol's" if info.default is None and field != "target_modules" else info.default
-            typer.echo(f"    {field}: {info.description} Default: {default}")
-    typer.echo("Join names with '+' to train one after the other: linear-probe+lora")
+    Exit status: 0 listed, 2 bad input.
+    """
+    with _plain_errors():
+        from tuneoff.commands.techniques import techniques_command
+
+        techniques_command(name, model=model, as_json=json)
 
 
 @app.command()

@@ -18,6 +18,7 @@ MOST_SEEDS = 1000
 SIZE = re.compile(r"((?=[0-9.]*[1-9])[0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 NOT_ON_TEST = "nothing is chosen on test, so it needs eval_on: dev"
+PEFT = "peft"  # an entry that has this key and no `use` means the technique of this name
 MICRO_TOKENS = 1500  # where the budget is not chosen from a GPU's free memory
 GPU_FORWARD_TOKENS = 16_384  # without gradients nothing is kept, and a GPU idles over fewer
 
@@ -132,7 +133,7 @@ class TechniqueSpec(Section):
             return entry
         entry = dict(entry)
         name = entry.pop("name", entry.get("use"))
-        use = entry.pop("use", name)
+        use = entry.pop("use", PEFT if PEFT in entry else name)
         return {"name": name, "use": use, "settings": entry}
 
     @model_validator(mode="after")

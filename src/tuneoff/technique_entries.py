@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuneoff.complaints import Complaints
-from tuneoff.study import NAME, TechniqueSpec
+from tuneoff.study import NAME, PEFT, TechniqueSpec
 from tuneoff.words import described, listed, near
 from tuneoff.yaml_source import KeyPath
 
@@ -43,7 +43,7 @@ class TechniqueReader:
             self.complaints.add(path, f"expected a technique's name, or keys with values, found {described(entry)}.")
             return None
         name = entry.get("name", entry.get("use"))
-        use: Any = entry.get("use", name)
+        use: Any = entry.get("use", PEFT if PEFT in entry else name)
         if name is None:
             self.complaints.add(path, f"say which technique: `use`, or `name`. There are: {listed(self.known)}.")
             return None

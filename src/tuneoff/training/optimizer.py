@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 
@@ -38,6 +39,33 @@ def adamw_by_rate(
         weight_decay=optimization.weight_decay,
         fused=True,
     )
+
+
+class ProjectedAdamW(torch.optim.AdamW):
+    """AdamW as `adamw` gives it, on gradients [N, r] of some parameters times a fixed matrix [r, r] for each."""
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        optimization: Optimization,
+        factors: Mapping[torch.nn.Parameter, torch.Tensor],
+    ) -> None:
+        super().__init__(
+            list(parameters),
+            lr=optimization.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            weight_decay=optimization.weight_decay,
+            fused=True,
+        )
+        self._factors = factors
+
+    def step(self, closure: Any = None) -> Any:
+        """Take a step of AdamW; where a parameter has a factor, its gradient is multiplied by it first."""
+        for parameter, factor in self._factors.items():
+            if parameter.grad is not None:
+                parameter.grad = parameter.grad @ factor
+        return super().step(closure)
 
 
 def allocate(optimizer: torch.optim.Optimizer) -> None:

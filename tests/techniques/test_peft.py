@@ -1,0 +1,225 @@
+"""Any type of peft by its own names: what can be said is checked, what cannot work is refused with the reason."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from peft import get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from pydantic import ValidationError
+from safetensors.torch import save_file
+
+from tuneoff.errors import ModelError, StudyError
+from tuneoff.reading import study_from_mapping
+from tuneoff.techniques import get
+from tuneoff.techniques.composition import StageSpec, compose
+from tuneoff.techniques.peft_fields import NOT_MERGED, OURS, PROMPTS, REFUSED
+from tuneoff.training.build import Ancestor, apply_technique, build_classifier
+
+EVERY = sorted(one.value for one in PEFT_TYPE_TO_CONFIG_MAPPING)
+USABLE = [kind for kind in EVERY if kind not in {*PROMPTS, *REFUSED}]
+# What a model of 32 numbers wide needs.
+FITTING = {
+    "C3A": {"block_size": 8},
+    "ROAD": {"group_size": 8},
+    "MISS": {"r": 8},
+    "SHIRA": {"r": 4},
+    "VBLORA": {"vector_length": 8, "num_vectors": 16},
+    "WAVEFT": {"n_frequency": 100},
+    "SUPERTUNING": {"sparsity": 0.9},
+    "GRALORA": {"r": 8},
+}
+
+
+def study(*techniques):
+    return study_from_mapping({"model": "m", "task": "mini_rte", "techniques": list(techniques)})
+
+
+def complaints(**peft):
+    with pytest.raises(StudyError) as caught:
+        study({"name": "mine", "peft": peft})
+    return str(caught.value)
+
+
+def technique(kind, **fields):
+    return get("peft")(get("peft").settings_class(peft={"type": kind, **FITTING.get(kind, {}), **fields}))
+
+
+def test_every_type_of_peft_is_usable_or_refused():
+    """A type that a later version adds comes here first."""
+    assert {*USABLE, *PROMPTS, *REFUSED} == set(EVERY)
+    assert len(USABLE) > 30
+
+
+def test_it_is_written_with_and_without_use():
+    short, long = study({"name": "my-vera", "peft": {"type": "vera", "r": 64}}, {"name": "b", "use": "peft"}).techniques
+    assert (short.name, short.use, short.settings) == ("my-vera", "peft", {"peft": {"type": "vera", "r": 64}})
+    assert long.use == "peft"
+    (composed, _) = compose(study({"name": "my-vera", "peft": {"type": "vera", "r": 64}}, "linear-probe+lora"))
+    assert composed.stages[0].technique == "peft" and composed.stages[0].settings.peft == {"type": "VERA", "r": 64}
+
+
+def test_it_can_be_a_part_of_a_chain():
+    _, both = compose(study({"name": "v", "peft": {"type": "vera"}}, "linear-probe+v"))
+    assert [stage.technique for stage in both.stages] == ["linear-probe", "peft"]
+
+
+def test_what_cannot_be_merged_ends_a_chain():
+    with pytest.raises(StudyError, match="nothing can follow peft, peft cannot fold its routed adapters"):
+        compose(study({"name": "l", "peft": {"type": "lily"}}, "l+full"))
+    compose(study({"name": "l", "peft": {"type": "lily"}}, "linear-probe+l"))
+    compose(study({"name": "v", "peft": {"type": "vera"}}, "v+full"))
+
+
+def test_all_of_it_is_in_the_key_and_the_case_of_the_type_is_not():
+    of = lambda **peft: get("peft").settings_class(peft=peft).keyed_values()["peft"]  # noqa: E731
+    assert of(type="vera", r=8) == of(type="VERA", r=8) != of(type="vera", r=16)
+    assert of(type="ln-tuning") == {"type": "LN_TUNING"}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"type": "vera", "rr": 3}, "`rr` is no field of peft's VeraConfig. Did you mean 'r'? Fields: "),
+        ({"type": "vera", "r": "many"}, "`r`: expected a whole number, found the text 'many'"),
+        ({"type": "loha", "init_weights": 3}, "`init_weights`: expected true or false, found the number 3"),
+        ({"type": "veera"}, "there is no type 'VEERA' in peft. Did you mean 'VERA'"),
+        ({"r": 3}, "`type` says which of peft's adapters: BEFT, "),
+        ({"type": "lora", "task_type": "SEQ_CLS"}, "`task_type` is not a study's to set: the head is tuneoff's own"),
+        ({"type": "lora", "modules_to_save": ["x"]}, "`modules_to_save` is not a study's to set: the head is trained"),
+        ({"type": "lora", "init_lora_weights": "pissa_niter_4"}, "`init_lora_weights`: expected one of true, false, "),
+        ({"type": "lora", "init_lora_weights": "eva"}, "found the text 'eva'"),
+        ({"type": "prefix-tuning"}, "type PREFIX_TUNING: it puts virtual tokens before a text"),
+        ({"type": "adalora"}, "type ADALORA: its ranks change from step to step: use the technique adalora"),
+        ({"type": "cpt"}, "type CPT: it puts virtual tokens"),
+        ({"type": "adaption_prompt"}, "type ADAPTION_PROMPT: it puts prompts into the attention"),
+        ({"type": "xlora"}, "type XLORA: it mixes adapters"),
+        ({"type": "gralora", "r": 3}, "peft's GRALORA refuses it: r should be divisible by gralora_k"),
+        ({"type": "lora", "layers_pattern": "layer"}, "peft's LORA refuses it: "),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_trained(given, wanted):
+    message = complaints(**given)
+    assert wanted in message and "peft" in message and "Traceback" not in message
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    message = complaints(type="vera", rr=3, vera_dropout="x", task_type="SEQ_CLS")
+    assert all(part in message for part in ("`rr` is no field", "`vera_dropout`: expected a number", "`task_type`"))
+
+
+def test_every_field_that_is_ours_is_one_of_pefts():
+    theirs = {field.name for config in PEFT_TYPE_TO_CONFIG_MAPPING.values() for field in dataclasses.fields(config)}
+    assert OURS.keys() <= theirs
+
+
+def test_settings_from_a_record_are_the_settings():
+    settings = get("peft").settings_class(peft={"type": "vera", "r": 8})
+    again = get("peft").settings_class.model_validate(json.loads(settings.model_dump_json()))
+    assert again == settings
+    with pytest.raises(ValidationError):
+        get("peft").settings_class(peft={"type": "vera", "r": []})
+
+
+@pytest.mark.parametrize("kind", USABLE)
+def test_every_type_trains_is_rebuilt_from_what_it_stores_and_merges(kind, load, resolve, batch, tmp_path):
+    """On a meta model it trains the same; gradients reach all of it; under another chance the logits are the same."""
+    from tuneoff.models.classifier import build_meta
+
+    one, classifier, meta = technique(kind), load("bert"), build_meta(resolve("bert"), 3)
+    trained = apply_technique(one, classifier, 1)
+    assert trained.keys() == apply_technique(technique(kind), meta, 1).keys() > {"head.weight"}
+    noise = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for value in trained.values():
+            value += 0.05 * torch.randn(value.shape, generator=noise)
+    one.train_mode(classifier)
+    one.loss(classifier(*batch), torch.tensor([0, 1, 2])).sum().backward()
+    assert {key for key, value in classifier.named_parameters() if value.grad is not None} == trained.keys()
+    with torch.no_grad():
+        before = classifier.eval()(*batch)
+    save_file({key: value.detach().contiguous() for key, value in trained.items()}, tmp_path / "weights.safetensors")
+    torch.manual_seed(1234)
+    spec = StageSpec("mine", "peft", one.settings, None, 0)
+    saved = Ancestor(spec, "", tmp_path / "weights.safetensors")
+    if kind in NOT_MERGED:
+        with pytest.raises(ModelError, match="cannot be folded in"):
+            one.merge(classifier)
+        return
+    again = build_classifier(resolve("bert"), ["a", "b", "c"], [saved], torch.device("cpu"), head_seed=9)
+    with torch.no_grad():
+        assert (before - again(*batch)).abs().max() < 1e-5 * before.abs().max()
+    assert not [module for module in again.modules() if "peft" in type(module).__module__]
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks for it
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("VERA", {"r": 16}),
+        ("OFT", {"oft_block_size": 8}),
+        ("LORA", {"r": 4, "use_dora": True}),
+        ("LORA", {"r": 4, "init_lora_weights": "pissa"}),
+        ("IA3", {"feedforward_modules": []}),
+        ("LOKR", {"r": 4}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+)
+def test_the_hidden_states_are_those_of_pefts_own_wrapper(kind, fields, load, bare, batch):
+    targets = ["query", "value"]
+    classifier, one = load("bert"), technique(kind, target_modules=targets, **fields)
+    trained = apply_technique(one, classifier, 1)
+    config = PEFT_TYPE_TO_CONFIG_MAPPING[kind](target_modules=targets, **fields)
+    theirs = get_peft_model(bare("bert"), config).eval()
+    noise, places = torch.Generator().manual_seed(2), dict(theirs.named_parameters())
+    ours = {key: value for key, value in trained.items() if key != "head.weight"}
+    assert sum(value.numel() for value in ours.values()) == theirs.get_nb_trainable_parameters()[0]
+    with torch.no_grad():
+        for key, value in ours.items():
+            value += 0.05 * torch.randn(value.shape, generator=noise)
+            places["base_model.model." + key.removeprefix("backbone.")].copy_(value)
+        ids, mask = batch
+        inputs = classifier._inputs(ids, mask)
+        found = classifier.eval().backbone(**inputs).last_hidden_state[mask.bool()]
+        expected = theirs(**inputs).last_hidden_state[mask.bool()]
+        plain = bare("bert").eval()(**inputs).last_hidden_state[mask.bool()]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert (found - plain).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("fields", "layers"),
+    [
+        ({"target_modules": ["query"]}, ["0.attention.self.query", "1.attention.self.query"]),
+        ({"target_modules": ["query"], "layers_to_transform": [1]}, ["1.attention.self.query"]),
+        ({"target_modules": r".*layer\.0\.(intermediate|output)\.dense"}, ["0.intermediate.dense", "0.output.dense"]),
+        ({"target_modules": ["dense"], "exclude_modules": ["intermediate.dense"], "layers_to_transform": 0}, None),
+    ],
+)
+def test_layers_are_chosen_as_peft_chooses_them(fields, layers, load):
+    trained = apply_technique(technique("LORA", **fields), load("bert"), 1)
+    found = sorted({key.partition(".lora_")[0] for key in trained if key != "head.weight"})
+    layers = layers or ["0.attention.output.dense", "0.output.dense"]
+    assert found == [f"backbone.encoder.layer.{layer}" for layer in layers]
+
+
+def test_all_linear_leaves_a_classs_own_head_out(native, make_technique):
+    from tuneoff.models.classifier import init_head, load_classifier
+
+    classifier = load_classifier(native("roberta"), ["a", "b"], device="cpu")
+    init_head(classifier, 0)
+    trained = apply_technique(technique("LORA", target_modules="all-linear"), classifier, 0)
+    adapted = {key.partition(".lora_")[0] for key in trained if ".lora_" in key}
+    assert len(adapted) == 2 * 6 and not [key for key in adapted if "classifier" in key]
+    assert {key for key in trained if ".lora_" not in key} == set(classifier.head_parameters())
+
+
+@pytest.mark.parametrize("fields", [{"target_modules": ["qeury"]}, {"target_modules": r"nothing\..*"}])
+def test_layers_that_there_are_not_are_refused_with_those_that_there_are(fields, load):
+    with pytest.raises(ModelError, match=r"dense.*key.*query.*value"):
+        apply_technique(technique("LORA", **fields), load("bert"), 0)
+
+
+def test_a_pattern_that_is_none_is_told():
+    assert "`target_modules`" in complaints(type="lora", target_modules="(")
