@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -62,6 +62,19 @@ def run(
         list[str] | None,
         typer.Option("--force", metavar="CHECK", help="Run although this check finds an error; the report says so."),
     ] = None,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option("--executor", help="Where stages are computed: here, or by Ray.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="HOST:PORT", help="Ray's cluster; if left out one is started here."),
+    ] = None,
+    cpus: Annotated[
+        int | None, typer.Option("--cpus", metavar="N", min=1, help="With Ray: CPUs, and threads, of each stage.")
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option("--gpus", metavar="N", min=0, help="With Ray: GPUs of each stage.")
+    ] = None,
 ) -> None:
     """Train what is missing of a study, then write its table and report.
 
@@ -72,8 +85,10 @@ def run(
     with _plain_errors():
         read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.run import run_command
+        from tuneoff.commands.where import executor_of
 
-        status = run_command(read, out or Path("runs") / read.study.name, force or [])
+        with executor_of(read, executor, address=address, cpus=cpus, gpus=gpus) as execute:
+            status = run_command(read, out or Path("runs") / read.study.name, force or [], execute)
     raise typer.Exit(status)
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tuneoff.checks.examine import check_names
 from tuneoff.evidence.results import read_results
+from tuneoff.executors.local import Executor, run_plan
 from tuneoff.progress import Reporter
 from tuneoff.reading import ReadStudy
 from tuneoff.report import REPORT, terminal_table
@@ -49,15 +50,15 @@ class StopRequest:
             signal.signal(signal.SIGINT, before)
 
 
-def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = ()) -> int:
-    """Run a study with progress on the error stream and the table on the output; returns the exit status."""
+def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = (), execute: Executor = run_plan) -> int:
+    """Run a study, its stages computed by `execute`, with progress on the error stream and the table on the output; returns the exit status."""
     check_names(forced)
     console = Console(stderr=True, highlight=False)
     stop = StopRequest(console)
     reporter = Reporter(console, stop)
     try:
         with stop.listening():
-            store = run_study(read, out, reporter, forced)
+            store = run_study(read, out, reporter, forced, execute)
     except Interrupted:
         _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130
