@@ -51,7 +51,10 @@ class StopRequest:
 
 
 def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = (), execute: Executor = run_plan) -> int:
-    """Run a study, its stages computed by `execute`, with progress on the error stream and the table on the output; returns the exit status."""
+    """Run a study with progress on the error stream and the table on the output; returns the exit status.
+
+    `execute` computes the stages.
+    """
     check_names(forced)
     console = Console(stderr=True, highlight=False)
     stop = StopRequest(console)
