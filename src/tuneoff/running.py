@@ -117,8 +117,8 @@ def run_study(
 ) -> Store:
     """Compute what is missing of a study and write results and report; returns its run directory.
 
-    `execute` computes the stages. Raises TuneoffError for bad input, before any training, also where the doctor finds an
-    error that is not `forced` by the name of its check; and Interrupted where the listener asked to stop.
+    `execute` computes the stages. Raises TuneoffError for bad input, before any training, also where the doctor finds
+    an error that is not `forced` by the name of its check; and Interrupted where the listener asked to stop.
     """
     from tuneoff.report import write_report
 
