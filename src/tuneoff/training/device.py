@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any, Literal
 
 import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 
 from tuneoff.errors import StudyError
 from tuneoff.study import Protocol
@@ -53,7 +55,9 @@ def make_accelerator(device: torch.device) -> Accelerator:
     """Return accelerate's handle on a device. Precision is ours (`autocast`), so its own stays off."""
     if AcceleratorState._shared_state and AcceleratorState().device.type != device.type:
         AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+    # Processes of a team wait for the first one between stages, for as long as it takes.
+    patient = InitProcessGroupKwargs(timeout=timedelta(days=30))
+    return Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[patient])
 
 
 def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager[Any]]:

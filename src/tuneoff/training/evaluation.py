@@ -45,26 +45,33 @@ def evaluate(job: Job, state: TrainingState, split: str, step: int) -> None:
 def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:
     """Return the logits [N, C] of a whole split, in row order, computed in parts of like length.
 
-    A part that runs out of memory is computed again in smaller ones.
+    A part that runs out of memory is computed again in smaller ones. A team shares the parts out.
     """
     job.classifier.eval()
+    read = padded = 0
     found: list[tuple[Rows, Tensor]] = []
 
     def compute(rows: Rows) -> Tensor:
+        nonlocal read, padded
         logits = job.inputs.logits(job.classifier, split, rows)
         real, computed = job.inputs.tokens(split, rows)
-        state.tokens["evaluated"] += real
-        state.tokens["computed"] += computed
+        read, padded = read + real, padded + computed
         return logits
+
+    def need_less(left: Rows) -> bool:
+        return ease(job, state, split, left, gradients=False)
 
     with torch.inference_mode(), job.autocast():
         for batch in _batches(job, len(job.labels[split])):
-            found += in_parts(
-                job.inputs, split, batch, compute, lambda left: ease(job, state, split, left, gradients=False)
-            )
-    logits = np.empty((len(job.labels[split]), found[0][1].shape[1]), dtype=np.float32)
+            found += in_parts(job.inputs, split, batch, compute, need_less, job.team)
+    read, padded = job.team.total(read, padded)
+    state.tokens["evaluated"] += read
+    state.tokens["computed"] += padded
+    columns = job.team.most(found[0][1].shape[1] if found else 0)
+    logits = np.zeros((len(job.labels[split]), columns), dtype=np.float32)
     for chosen, values in found:
         logits[chosen] = values.cpu().numpy()
+    job.team.add(torch.from_numpy(logits))  # each row is zero in all processes but one
     return logits
 
 

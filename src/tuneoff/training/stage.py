@@ -44,6 +44,7 @@ from tuneoff.training.optimizer import learning_rate_at
 from tuneoff.training.reuse import reuse_hidden
 from tuneoff.training.shortage import SHORTAGES, eased, failure_of, is_shortage, said
 from tuneoff.training.state import Divergence, TrainingState
+from tuneoff.training.team import ALONE, Team
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -59,11 +60,16 @@ class Watch:
 
 
 def run_stage(
-    stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], store: Store, watch: Watch
+    stage: PlannedStage,
+    place: Workplace,
+    ancestors: Sequence[Ancestor],
+    store: Store,
+    watch: Watch,
+    team: Team = ALONE,
 ) -> StageRecord:
     """Train a stage and write it into the store; returns its record, which says why if it failed.
 
-    Raises Interrupted, with a checkpoint written, where `watch.stop` asks for it.
+    The other processes of the `team` call `follow_stage` meanwhile. Raises Interrupted, with a checkpoint written, where `watch.stop` asks for it.
     """
     started = datetime.now(UTC)
     failure: dict[str, Any] | None = None
@@ -76,9 +82,10 @@ def run_stage(
     moved: dict[str, Any] | None = None
     attempts = Attempts(store.folder(stage.address) / ATTEMPTS, stage.key)
     with attempts, limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
-        execution = recorded or execution_now(stage, place)
+        execution = team.same(recorded or execution_now(stage, place))
         ready = _with_earlier(prepared(stage, place, ancestors, execution), attempts)
-        job = job_of(stage, place, ready, watch)
+        team.wait()
+        job = job_of(stage, place, ready, watch, team)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         state = restore(checkpoint, stage.key, job, optimizer)
         lost = attempts.seconds_lost(state.elapsed + ready.seconds_before)
@@ -96,7 +103,7 @@ def run_stage(
             failure = error.facts
         except SHORTAGES as error:
             failure = failure_of(error, state.step)
-    record = _record(stage, place, ready, state, started)
+    record = _record(stage, place, ready, state, started, team)
     record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
     record = replace(record, attempts=attempts.count, seconds_lost=lost)
     if moved is not None:
@@ -216,7 +223,7 @@ def _seeds(stage: PlannedStage) -> Mapping[str, int]:
     return seeds
 
 
-def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch) -> Job:
+def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch, team: Team = ALONE) -> Job:
     """Return what the loop works on; the splits that it is reported on are test and the task's further test sets."""
     assert stage.budget is not None
     budget = stage.budget
@@ -244,11 +251,12 @@ def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch) ->
         autocast=autocast(place.accelerator.device, place.precision),
         events=watch.events,
         stop=watch.stop,
+        team=team,
     )
 
 
 def _record(
-    stage: PlannedStage, place: Workplace, ready: Ready, state: TrainingState, started: datetime
+    stage: PlannedStage, place: Workplace, ready: Ready, state: TrainingState, started: datetime, team: Team
 ) -> StageRecord:
     assert stage.key is not None and stage.key_parts is not None and stage.budget is not None
     device = place.accelerator.device
@@ -271,6 +279,7 @@ def _record(
             "device": device.type,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             "precision": place.precision,
+            "processes": team.size,
             **asdict(ready.execution),
             **eased(state.history),
             "packages": package_versions(),
