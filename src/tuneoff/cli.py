@@ -72,6 +72,12 @@ def run(
     cpus: Annotated[
         int | None, typer.Option("--cpus", metavar="N", min=1, help="With Ray: CPUs, and threads, of each stage.")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "--processes", metavar="N", min=1, help="Share each stage's batches out to N processes (or GPUs)."
+        ),
+    ] = None,
     gpus: Annotated[
         int | None, typer.Option("--gpus", metavar="N", min=0, help="With Ray: GPUs of each stage.")
     ] = None,
@@ -85,9 +91,11 @@ def run(
     with _plain_errors():
         read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.run import run_command
-        from tuneoff.commands.where import executor_of
+        from tuneoff.commands.where import executor_of, followed
 
-        with executor_of(read, executor, address=address, cpus=cpus, gpus=gpus) as execute:
+        if followed(read):
+            raise typer.Exit
+        with executor_of(read, executor, processes, address=address, cpus=cpus, gpus=gpus) as execute:
             status = run_command(read, out or Path("runs") / read.study.name, force or [], execute)
     raise typer.Exit(status)
 

@@ -33,11 +33,6 @@ NUMBER, COUNT = "RANK", "WORLD_SIZE"  # as torch's and accelerate's launchers se
 LEAVES_WITHIN = 10.0  # seconds that a process has to end in before it is ended
 
 
-def launched() -> int | None:
-    """Return the number of this process among those that a launcher has started; None where there is none."""
-    return int(os.environ[NUMBER]) if int(os.environ.get(COUNT, "1")) > 1 and NUMBER in os.environ else None
-
-
 class Together:
     """Computes plans in this process, the first of a team whose others follow it (see `follow`)."""
 

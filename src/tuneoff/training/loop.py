@@ -113,8 +113,8 @@ def _select_trainable(job: Job, step: int) -> list[torch.nn.Parameter]:
 def _accumulate_gradients(job: Job, rows: Rows, step: int) -> tuple[Tensor, Tensor, int, int]:
     """Add up the gradients of this process's micro-batches of a batch, each weighted by its share of the examples.
 
-    Returns their part of the batch's mean loss and its count of right answers, both left on the device, its real tokens and those
-    computed, padding included.
+    Returns their part of the batch's mean loss and its count of right answers, both left on the device, their real
+    tokens and those computed, padding included.
     """
     loss = torch.zeros((), device=job.device, dtype=torch.float64 if job.device.type == "cpu" else None)
     correct = torch.zeros((), device=job.device)
