@@ -74,9 +74,7 @@ def run(
     ] = None,
     processes: Annotated[
         int | None,
-        typer.Option(
-            "--processes", metavar="N", min=1, help="Share each stage's batches out to N processes (or GPUs)."
-        ),
+        typer.Option("--processes", metavar="N", min=1, help="Share each batch out to N processes (or GPUs)."),
     ] = None,
     gpus: Annotated[
         int | None, typer.Option("--gpus", metavar="N", min=0, help="With Ray: GPUs of each stage.")

@@ -69,8 +69,8 @@ def run_stage(
 ) -> StageRecord:
     """Train a stage and write it into the store; returns its record, which says why if it failed.
 
-    The other processes of the `team` call `follow_stage` meanwhile. Raises Interrupted, with a checkpoint written, where
-    `watch.stop` asks for it.
+    The other processes of the `team` call `follow_stage` meanwhile. Raises Interrupted, with a checkpoint written,
+    where `watch.stop` asks for it.
     """
     started = datetime.now(UTC)
     failure: dict[str, Any] | None = None
