@@ -78,11 +78,8 @@ def same(first, second):
 
 def workers():
     """The processes that compute a stage now: Ray names them after the task."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "ray::compute_away" in " ".join(process.info["cmdline"] or []):
-            found.append(process)
-    return found
+    ours = psutil.Process().children(recursive=True)
+    return [process for process in ours if "ray::compute_away" in " ".join(process.cmdline())]
 
 
 def test_on_several_nodes_the_results_are_those_of_one_process(cluster, study, listener, outcome, tmp_path):
@@ -131,7 +128,7 @@ def test_stopped_and_its_worker_killed_a_stage_goes_on_to_the_same_bits(
     assert not list(there.rglob("checkpoint*"))
     full = next(record for record in store.records() if record.address.chain == "full")
     assert full.attempts == 3 or not shared  # the account of a copy dies with its worker
-    first = [row["stage_step"] for chain, row in heard.heard if chain == "full"][0]
+    first = next(row["stage_step"] for chain, row in heard.heard if chain == "full")
     assert first > 1  # it went on, and did not begin anew
 
 
@@ -140,7 +137,7 @@ def test_a_command_that_was_killed_is_gone_on_with(cluster, study, listener, out
     here = outcome(compute_study(read, tmp_path / "here", listener()))
     file, there = tmp_path / "study.yaml", tmp_path / "there"
     file.write_text(resolved_yaml(read.study), encoding="utf-8")
-    command = [sys.executable, "-m", "tuneoff", "run", str(file), "--out", str(there), "--force", "leakage"]
+    command = [sys.executable, "-m", "tuneoff", "run", str(file), "--out", str(there)]
     command += ["--executor", "ray", "--address", cluster.address]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     until = time.monotonic() + 120

@@ -26,7 +26,7 @@ def run(tmp_path):
         file = tmp_path / f"{name}.yaml"
         file.write_text(resolved_yaml(read.study), encoding="utf-8")
         command = [sys.executable, "-m", "tuneoff", "run", str(file), "--out", str(tmp_path / name)]
-        command += ["--force", "leakage", "--processes", str(processes)]
+        command += ["--processes", str(processes)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
 
     def finished(read, name, processes):
