@@ -171,8 +171,14 @@ def _alone(kind: Kind, key: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(path))
-            held.callback(path.unlink, missing_ok=True)  # who waits for it has it open, and then finds the entry
+            held.callback(_forget, path)
         yield
+
+
+def _forget(lock: Path) -> None:
+    """Remove a lock's file before it is let go: who waits for it has it open, and then finds the entry."""
+    with contextlib.suppress(OSError):  # Windows removes nothing that is open
+        lock.unlink()
 
 
 def _why(error: OSError | WriteError) -> str:
