@@ -170,7 +170,7 @@ def _alone(kind: Kind, key: str) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(path))
+            held.enter_context(FileLock(path, is_singleton=True))
             held.callback(_forget, path)
         yield
 
