@@ -61,8 +61,8 @@ def ray_executor(
 
 
 def _connect(address: str | None) -> ModuleType:
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
+    for name, setting in SETTINGS.items():
+        os.environ.setdefault(name, setting)
     try:
         import ray
     except ImportError:
@@ -80,7 +80,8 @@ def _connect(address: str | None) -> ModuleType:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         what = f"--address {address}: no Ray cluster answers there" if address else "--executor ray: Ray cannot start"
         raise ExecutorError(f"{what} ({line})") from error
-    return ray  # type: ignore[no-any-return]
+    found: ModuleType = ray
+    return found
 
 
 def _resources(ray: ModuleType, read: "ReadStudy", cpus: int | None, gpus: int | None) -> Resources:
@@ -205,7 +206,8 @@ class _Course:
     def _submit(self, stage: PlannedStage) -> None:
         ancestors = ancestors_of(stage, self._stages, self.store)
         assert ancestors is not None
-        addresses, address = [], stage.parent
+        addresses: list[StageAddress] = []
+        address = stage.parent
         while address is not None:
             addresses.insert(0, address)
             address = self._stages[address].parent

@@ -72,7 +72,8 @@ def take_step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) 
             loss, correct, tokens, computed = _accumulate_gradients(job, rows, state.step)
         job.team.add_gradients(parameters)
         job.team.add(loss, correct)
-        return loss, correct, *job.team.total(tokens, computed), _clip(job, parameters)
+        tokens, computed = job.team.total(tokens, computed)
+        return loss, correct, tokens, computed, _clip(job, parameters)
 
     def need_less() -> bool:
         optimizer.zero_grad(set_to_none=True)
