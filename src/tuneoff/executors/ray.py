@@ -1,6 +1,7 @@
 """Running a plan's stages as tasks of a Ray cluster, each with the resources that it needs."""
 
 import os
+import socket
 import time
 import uuid
 from collections import Counter
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tuneoff.reading import ReadStudy
 
 LISTEN_EVERY = 0.2  # seconds
+CONNECTS_WITHIN = 10.0  # seconds
 MOST_DEATHS = 3  # of workers at one stage, after which it is the stage that kills them
 FORWARDED = ("GLIBC_TUNABLES", "TUNEOFF_CACHE", "TUNEOFF_CACHE_LIMIT", "HF_HUB_OFFLINE")
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
@@ -73,15 +75,31 @@ def _connect(address: str | None) -> ModuleType:
         options |= {"address": "local", "num_cpus": usable_cores(), "include_dashboard": False}
         options |= {"_node_ip_address": "127.0.0.1"}
     else:
+        _try_to_reach(address)
         options |= {"address": address}
     try:
         ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        what = f"--address {address}: no Ray cluster answers there" if address else "--executor ray: Ray cannot start"
-        raise ExecutorError(f"{what} ({line})") from error
+        raise _no_cluster(address, line) from error
     found: ModuleType = ray
     return found
+
+
+def _try_to_reach(address: str) -> None:
+    """Raise ExecutorError at once where nobody listens; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():  # "auto": Ray looks for one on this machine
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECTS_WITHIN).close()
+    except OSError as error:
+        raise _no_cluster(address, error.strerror or str(error)) from error
+
+
+def _no_cluster(address: str | None, why: str) -> ExecutorError:
+    what = f"--address {address}: no Ray cluster answers there" if address else "--executor ray: Ray cannot start"
+    return ExecutorError(f"{what} ({why})")
 
 
 def _resources(ray: ModuleType, read: "ReadStudy", cpus: int | None, gpus: int | None) -> Resources:
