@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -116,11 +116,11 @@ def processes_executor(count: int, threads: int | None) -> Iterator[Together]:
 
     Each process has `threads`, by default its part of those that there are.
     """
+    before = dict(os.environ)
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads or max(1, usable_threads() // count))
     common = {COUNT: str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
     common["MASTER_PORT"] = str(_free_port())
-    before = dict(os.environ)
     with tempfile.TemporaryFile() as said:
         others = [_start(number, common, said) for number in range(1, count)]
         os.environ.update({**common, NUMBER: "0", "LOCAL_RANK": "0"})
@@ -130,8 +130,9 @@ def processes_executor(count: int, threads: int | None) -> Iterator[Together]:
             yield executor
             over.set()
             executor.dismiss()
-            for other in others:
-                other.wait(LEAVES_WITHIN)
+            with suppress(subprocess.TimeoutExpired):  # it is ended below
+                for other in others:
+                    other.wait(LEAVES_WITHIN)
         except RuntimeError as error:
             if all(other.poll() is None for other in others):
                 raise
