@@ -187,6 +187,28 @@ def test_data_that_differ_are_told(cluster, study, listener, tmp_path, monkeypat
         compute_study(read, tmp_path / "out", listener(), execute=execute)
 
 
+LISTENING = """
+import psutil, sys
+from tuneoff.executors.ray import ray_executor
+from tuneoff.reading import read_study
+with ray_executor(read_study(sys.argv[1])):
+    me = psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        for one in process.net_connections("tcp"):
+            if one.status == "LISTEN":
+                print(one.laddr.ip)
+"""
+
+
+def test_started_here_it_listens_on_this_machine_alone(study, tmp_path):
+    pytest.importorskip("ray")
+    file = tmp_path / "study.yaml"
+    file.write_text(resolved_yaml(study().study), encoding="utf-8")
+    told = subprocess.run([sys.executable, "-c", LISTENING, str(file)], capture_output=True, text=True, timeout=300)
+    addresses = {line.removeprefix("::ffff:") for line in told.stdout.split()}
+    assert addresses == {"127.0.0.1"}, told.stderr
+
+
 def test_where_no_cluster_answers_it_is_said(study):
     pytest.importorskip("ray")
     with pytest.raises(ExecutorError, match="no Ray cluster answers"), subject.ray_executor(study(), "127.0.0.1:1"):

@@ -36,6 +36,9 @@ CONNECTS_WITHIN = 10.0  # seconds
 MOST_DEATHS = 3  # of workers at one stage, after which it is the stage that kills them
 FORWARDED = ("GLIBC_TUNABLES", "TUNEOFF_CACHE", "TUNEOFF_CACHE_LIMIT", "HF_HUB_OFFLINE")
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+# Ray binds to every interface, also where it is given the address 127.0.0.1, unless it thinks that no other machine can
+# ever join, as on Windows and macOS. It reads this when it is imported.
+ON_THIS_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def ray_executor(
 
 
 def _connect(address: str | None) -> ModuleType:
-    for name, setting in SETTINGS.items():
+    for name, setting in (SETTINGS | ({} if address else ON_THIS_MACHINE)).items():
         os.environ.setdefault(name, setting)
     try:
         import ray
