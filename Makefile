@@ -13,7 +13,7 @@ SOAK ?=
 # The tests run in two processes, each with one thread: more would fight for two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-slow test-all soak check format bench bench-full clean
+.PHONY: help demo test test-slow test-all soak check docs format bench bench-full clean
 .DELETE_ON_ERROR:
 
 help: ## list these words
@@ -42,6 +42,9 @@ check: $(VENV)/installed-dev ## style and types
 format: $(VENV)/installed-dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/installed-dev ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
 
 bench: $(VENV)/installed $(MODEL)/origin.json ## tuneoff beside a plain loop and Trainer, in short: under 10 minutes
 	$(BIN)/python -m benchmarks --model $(MODEL) $(if $(DATA),--data $(DATA)) $(BENCH)

@@ -13,8 +13,6 @@ from benchmarks.flops import Work, count, shape_of
 from benchmarks.measure import PHASES, Measurement
 from benchmarks.setting import Setting
 
-FURTHER = "further"
-
 
 def measure(setting: Setting, work: Work) -> Measurement:
     """Train and evaluate a work by tuneoff; of the linear probe some further seeds too, on the same vectors."""
@@ -27,7 +25,7 @@ def measure(setting: Setting, work: Work) -> Measurement:
         _take(found, record, history)
         if work == "linear-probe" and setting.further_seeds:
             with found.phase("apart"):
-                found.further_seed = _further_seed(setting, work, Path(folder))
+                found.further_seed = _further_seed(setting, work, Path(folder) / "one")
     with found.phase("apart"):
         # Read again here, for the lengths of the texts: the run directory has their sums.
         texts = read_texts(setting, Measurement(), limit=setting.limit)
@@ -62,13 +60,10 @@ def _take(found: Measurement, record: Any, history: Sequence[Mapping[str, Any]])
 
 
 def _further_seed(setting: Setting, work: Work, folder: Path) -> float:
-    """Return what one more seed costs, planning and report included: a study of many seeds less one of one, shared."""
-    seconds = []
-    for seeds in ([1], list(range(1, 2 + setting.further_seeds))):
-        begun = time.perf_counter()
-        _run(setting, work, seeds, folder / f"{FURTHER}-{len(seeds)}")
-        seconds.append(time.perf_counter() - begun)
-    return (seconds[1] - seconds[0]) / setting.further_seeds
+    """Return what one more seed costs: a run directory with one seed is given several more, planning and report too."""
+    begun = time.perf_counter()
+    _run(setting, work, list(range(1 + setting.further_seeds)), folder)
+    return (time.perf_counter() - begun) / setting.further_seeds
 
 
 def _count(

@@ -13,7 +13,7 @@ from tuneoff.evidence.results import read_results
 from tuneoff.store import Store
 
 COLUMNS = [
-    *("model", "task", "technique", "seed", "status", "accuracy", "loss", "macro_f1", "mcc", "ece"),
+    *("model", "task", "technique", "seed", "status", "accuracy", "loss", "macro_f1", "f1", "mcc", "ece"),
     *("trained_parameters", "total_parameters", "seconds", "peak_memory_bytes"),
 ]
 

@@ -155,7 +155,7 @@ def test_a_mistake_is_told_with_file_line_key_and_what_is_allowed(
     ("text", "start", "words"),
     [
         ("task: terra\n", "s.yaml: 'model' is missing.", "hub id"),
-        ("model: m\n", "s.yaml: 'task' is missing.", "mini_rte, terra"),
+        ("model: m\n", "s.yaml: 'task' is missing.", "mini_rte, mnli"),
         ("model: {pooling: mean}\ntask: terra\n", "s.yaml:1: model: 'id' is missing.", "Hub id"),
         ("model: ''\ntask: terra\n", "s.yaml:1: model.id:", "a text that is not empty"),
         ("model: 7\ntask: terra\n", "s.yaml:1: model:", "a hub id or a folder, found the number 7"),

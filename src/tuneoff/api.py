@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.evidence.results import build_results
 from tuneoff.store import Store
@@ -84,12 +84,12 @@ class Result:
 
         return Plot(figure(self.results, self.store, kind), kind)
 
-    def report(self, path: str | Path | None = None) -> Path:
+    def report(self, path: str | Path | None = None, language: Literal["en", "ru"] = "en") -> Path:
         """Write the report, with figures and tables, and return the page; `path`, a file or folder, gets a copy."""
         from tuneoff.files import write_text
         from tuneoff.report import write_report
 
-        page = write_report(self.store)
+        page = write_report(self.store, language)
         if path is None:
             return page
         copy = Path(path) / page.name if Path(path).is_dir() else Path(path)
@@ -123,10 +123,10 @@ def run(
 
     Give `model` and `task`, and perhaps `techniques`, as they would stand in a study file, and settings of the
     protocol by name (`steps=50, seeds=3`); or `study`, a file, a shipped name or a mapping. The run directory is
-    `out`, by default runs/<study>. `force` names checks of the doctor whose errors are set aside. Raises TuneoffError
+    `out`, by default `runs/STUDY`. `force` names checks of the doctor whose errors are set aside. Raises TuneoffError
     for bad input, before any training, also where the doctor finds an error that is not forced.
 
-    >>> run("intfloat/multilingual-e5-small", {"name": "mini_rte"}, ["linear-probe"], steps=50)  # doctest: +SKIP
+        run("intfloat/multilingual-e5-small", {"name": "mini_rte"}, ["linear-probe"], steps=50)
     """
     from rich.console import Console
 

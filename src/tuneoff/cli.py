@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from tuneoff.commands.completion import complete_study
 from tuneoff.errors import TuneoffError
 from tuneoff.heap import restart_with_calm_heap
 from tuneoff.words import shortened, visible
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 2000  # characters of a message: what is longer quotes the input
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 1, 130
+
+
+class Language(StrEnum):
+    """The languages of reports."""
+
+    en = "en"
+    ru = "ru"
+
 
 app = typer.Typer(
     name="tuneoff",
@@ -28,7 +38,12 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")]
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A study file, or the name of a shipped study.", autocompletion=complete_study
+    ),
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="ID_OR_DIR", help="Another model than the study's.")
 ]
@@ -44,6 +59,10 @@ LimitOption = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, 
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change anything: --set protocol.batch_size=32. Repeatable."),
+]
+LanguageOption = Annotated[
+    Language,
+    typer.Option("--lang", envvar="TUNEOFF_LANG", help="Language of report and tables; CSV and JSON are the same."),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory, such as runs/demo.")]
 
@@ -79,6 +98,7 @@ def run(
     gpus: Annotated[
         int | None, typer.Option("--gpus", metavar="N", min=0, help="With Ray: GPUs of each stage.")
     ] = None,
+    lang: LanguageOption = Language.en,
 ) -> None:
     """Train what is missing of a study, then write its table and report.
 
@@ -94,7 +114,7 @@ def run(
         if followed(read):
             raise typer.Exit
         with executor_of(read, executor, processes, address=address, cpus=cpus, gpus=gpus) as execute:
-            status = run_command(read, out or Path("runs") / read.study.name, force or [], execute)
+            status = run_command(read, out or Path("runs") / read.study.name, force or [], lang.value, execute)
     raise typer.Exit(status)
 
 
@@ -151,12 +171,12 @@ def doctor(
 
 
 @app.command()
-def report(directory: RunArgument) -> None:
+def report(directory: RunArgument, lang: LanguageOption = Language.en) -> None:
     """Write results.json, report.html, figures and tables again, from what is in a run directory."""
     with _plain_errors():
         from tuneoff.commands.report import report_command
 
-        report_command(directory)
+        report_command(directory, lang.value)
 
 
 @app.command()
@@ -228,6 +248,30 @@ def studies() -> None:
 
     for name, title in shipped_studies().items():
         typer.echo(f"{name:12} {title}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, by which an editor completes and checks them.
+
+        tuneoff schema > study.schema.json
+
+    A study file whose first line is `# yaml-language-server: $schema=study.schema.json` is then checked while you
+    write it (VS Code with its YAML extension, and other editors with yaml-language-server).
+    """
+    import json
+
+    from tuneoff.schema import study_schema
+
+    typer.echo(json.dumps(study_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def tasks() -> None:
+    """List the tasks that a study can name: texts, classes, splits, where they come from; and those out of scope."""
+    from tuneoff.commands.tasks import tasks_command
+
+    tasks_command()
 
 
 @app.command()

@@ -192,7 +192,7 @@ class _Reader:
         return self.complaints.section(Protocol, self.given.get("protocol", {}), ("protocol",), " of protocol")
 
     def _task(self) -> TaskSpec | None:
-        from tuneoff.tasks import builtin_names, check_task
+        from tuneoff.tasks import builtin_names, check_task, with_further
 
         given = self.given.get("task")
         if given is None:
@@ -201,7 +201,7 @@ class _Reader:
         task = self.complaints.section(TaskSpec, given, ("task",), " of a task")
         if task:
             _told_by(self.complaints, ("task",), lambda: check_task(task))
-        return task
+        return task and with_further(task)
 
 
 def _compose(study: Study) -> object:

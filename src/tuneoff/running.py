@@ -113,9 +113,14 @@ class Listener(Protocol):
 
 
 def run_study(
-    read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = (), execute: Executor = run_plan
+    read: "ReadStudy",
+    out: Path,
+    listener: Listener,
+    forced: Sequence[str] = (),
+    language: str = "en",
+    execute: Executor = run_plan,
 ) -> Store:
-    """Compute what is missing of a study and write results and report; returns its run directory.
+    """Compute what is missing of a study and write results and report in a language; returns its run directory.
 
     `execute` computes the stages. Raises TuneoffError for bad input, before any training, also where the doctor finds
     an error that is not `forced` by the name of its check; and Interrupted where the listener asked to stop.
@@ -127,7 +132,7 @@ def run_study(
     with store.lock():
         _compute(prepared, store, listener, forced)
         listener.announce("writing results and report")
-        write_report(store)
+        write_report(store, language)
     return store
 
 

@@ -87,14 +87,16 @@ class ModelSpec(Section):
 class TaskSpec(Section):
     """Where the labelled texts come from: a built-in task by name, files, or a data set of the hub."""
 
-    name: str | None = unkeyed(None, doc="A built-in task (terra, mini_rte), or a name for a task of your own.")
+    name: str | None = unkeyed(
+        None, doc="A built-in task (`tuneoff tasks` lists them), or a name for a task of your own."
+    )
     train: str | None = unkeyed(None, doc="File (.jsonl, .csv, .tsv, .parquet), or the hub data set's split.")
     dev: str | None = unkeyed(None, doc="The same for choosing; cut out of train where needed if left out.")
     test: str | None = unkeyed(None, doc="The same for reporting.")
     hub: str | None = unkeyed(None, doc="Id of a data set on the hub.")
     config: str | None = unkeyed(None, doc="Its configuration.")
     revision: str | None = unkeyed(None, doc="Its branch, tag or commit.")
-    text: Annotated[list[str], BeforeValidator(_listed)] | None = unkeyed(
+    text: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])] | None = unkeyed(
         None, doc="One or two columns with text.", min_length=1, max_length=2
     )
     label: str | None = unkeyed(None, doc="Column with the label.")

@@ -24,7 +24,9 @@ def slow_ece(labels, shares):
 def test_metrics_agree_with_sklearn(sample):
     labels, logits = sample
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert measure(labels, logits) == pytest.approx(
+    found = measure(labels, logits)
+    assert found.pop("f1") is None  # there are four classes
+    assert found == pytest.approx(
         {
             "accuracy": accuracy_score(labels, logits.argmax(axis=1)),
             "loss": log_loss(labels, shares, labels=range(4)),
@@ -51,6 +53,14 @@ def test_mcc_of_two_classes_is_the_closed_form_and_of_a_constant_predictor_zero(
     assert METRICS["mcc"].compute(labels, logits) == pytest.approx((5 * 3 - 1 * 1) / np.sqrt(6 * 4 * 6 * 4))
     assert METRICS["mcc"].compute(labels, np.tile([1.0, 0.0], (10, 1))) == 0
     assert METRICS["mcc"].compute(labels, 1 - np.eye(2)[labels]) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("shift", [-9.0, 0.0, 1.0, 9.0])
+def test_f1_is_that_of_the_second_of_two_classes(shift):
+    rng = np.random.default_rng(3)
+    labels, logits = rng.integers(2, size=50), rng.normal(size=(50, 2)) + np.array([0.0, shift])
+    expected = f1_score(labels, logits.argmax(axis=1), zero_division=0.0)
+    assert METRICS["f1"].compute(labels, logits) == pytest.approx(expected, abs=1e-15)
 
 
 def test_ece_of_sure_answers_is_the_share_of_wrong_ones():

@@ -10,9 +10,9 @@ from tuneoff.store import Store
 from tuneoff.words import visible
 
 
-def report_command(directory: Path) -> None:
+def report_command(directory: Path, language: str = "en") -> None:
     """Write a run directory's results and report, show the table, and say where the page is."""
     store = Store.existing(directory)
-    page = write_report(store)
-    Console().print(terminal_table(read_results(store)))
+    page = write_report(store, language)
+    Console().print(terminal_table(read_results(store), language))
     Console(stderr=True, highlight=False).print(visible(f"report: {page}"), markup=False, soft_wrap=True)

@@ -50,7 +50,9 @@ class StopRequest:
             signal.signal(signal.SIGINT, before)
 
 
-def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = (), execute: Executor = run_plan) -> int:
+def run_command(
+    read: ReadStudy, out: Path, forced: Sequence[str] = (), language: str = "en", execute: Executor = run_plan
+) -> int:
     """Run a study with progress on the error stream and the table on the output; returns the exit status.
 
     `execute` computes the stages.
@@ -61,14 +63,14 @@ def run_command(read: ReadStudy, out: Path, forced: Sequence[str] = (), execute:
     reporter = Reporter(console, stop)
     try:
         with stop.listening():
-            store = run_study(read, out, reporter, forced, execute)
+            store = run_study(read, out, reporter, forced, language, execute)
     except Interrupted:
         _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130
     finally:
         reporter.close()
     results = read_results(store)
-    Console().print(terminal_table(results))
+    Console().print(terminal_table(results, language))
     _say(console, f"report: {out / REPORT}")
     return 1 if any(one["status"] == "failed" for one in results["runs"]) else 0
 

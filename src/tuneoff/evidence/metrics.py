@@ -35,6 +35,18 @@ def macro_f1(labels: Labels, logits: Logits) -> float:
     return float(f1_score(labels, logits.argmax(axis=1), average="macro", zero_division=0.0))
 
 
+def f1(labels: Labels, logits: Logits) -> float | None:
+    """Return the F1 of the second of two classes, None where there are more; an undefined one counts as 0.
+
+    It is what GLUE reports for MRPC and QQP, whose second class says that the two texts are alike.
+    """
+    if logits.shape[1] != 2:
+        return None
+    guessed = logits.argmax(axis=1)
+    hits = 2 * int((guessed * labels).sum())
+    return hits / int(guessed.sum() + labels.sum()) if hits else 0.0
+
+
 def mcc(labels: Labels, logits: Logits) -> float:
     """Return Matthews' correlation of labels and predictions, from -1 to 1, for any number of classes.
 
@@ -68,9 +80,12 @@ def ece(labels: Labels, logits: Logits) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is computed from labels (n,) and logits (n, classes), and which way is better."""
+    """How a metric is computed from labels (n,) and logits (n, classes), None where it is not defined for these.
 
-    compute: Callable[[Labels, Logits], float]
+    `higher_is_better` says which way is better.
+    """
+
+    compute: Callable[[Labels, Logits], float | None]
     higher_is_better: bool
 
 
@@ -78,13 +93,14 @@ METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(accuracy, higher_is_better=True),
     "loss": Metric(loss, higher_is_better=False),
     "macro_f1": Metric(macro_f1, higher_is_better=True),
+    "f1": Metric(f1, higher_is_better=True),
     "mcc": Metric(mcc, higher_is_better=True),
     "ece": Metric(ece, higher_is_better=False),
 }
 
 
 def measure(labels: Labels, logits: Logits) -> dict[str, float | None]:
-    """Return every metric by name; None for each where there is no row or a logit is not finite."""
+    """Return every metric by name; None for each where there is no row or a logit is not finite, or it is undefined."""
     if not len(labels) or not np.isfinite(logits).all():
         return dict.fromkeys(METRICS)
     return {name: metric.compute(labels, logits) for name, metric in METRICS.items()}

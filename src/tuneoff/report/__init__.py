@@ -11,39 +11,42 @@ if TYPE_CHECKING:
     import altair as alt
 
     from tuneoff.report.table import TerminalTable
+    from tuneoff.report.words import Words
 
 REPORT, FIGURES, TABLES = "report.html", "figures", "tables"
 
 
-def write_report(store: Store) -> Path:
+def write_report(store: Store, language: str = "en") -> Path:
     """Write results.json, report.html, figures/ (SVG and PNG) and tables/ (Markdown, CSV, LaTeX); returns the page.
 
-    Figures of techniques that the study no longer has are removed, and the table of further test sets where there are
-    none. Raises StoreError for a directory that cannot be
-    read.
+    `language` (en, ru) is that of page, figures, Markdown and LaTeX; results.json and CSV are the same in all. Figures
+    of techniques that the study no longer has are removed, and the table of further test sets where there are none.
+    Raises StoreError for a directory that cannot be read.
     """
     from tuneoff.evidence.results import build_results, save_results
     from tuneoff.files import remove_leftovers, write_text
     from tuneoff.report.charts import figures
     from tuneoff.report.curves import load_curves
     from tuneoff.report.html import render
+    from tuneoff.report.words import Words
 
+    say = Words(language)
     remove_leftovers(store.root)
     results = build_results(store)
     save_results(store, results)
-    drawn = list(figures(results, load_curves(results, store)))
-    svgs = _write_figures(store.root / FIGURES, {figure.name: figure.chart for figure in drawn})
-    _write_tables(store.root / TABLES, results)
+    drawn = list(figures(results, load_curves(results, store), say))
+    svgs = _write_figures(store.root / FIGURES, {figure.name: figure.chart for figure in drawn}, language)
+    _write_tables(store.root / TABLES, results, say)
     page = store.root / REPORT
-    write_text(page, render(results, [(figure, svgs.get(figure.name)) for figure in drawn]))
+    write_text(page, render(results, [(figure, svgs.get(figure.name)) for figure in drawn], say))
     return page
 
 
-def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]") -> dict[str, str]:
+def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]", language: str) -> dict[str, str]:
     from tuneoff.files import write_atomically, write_text
     from tuneoff.report.style import png_bytes, svg_text
 
-    svgs = {name: svg_text(chart) for name, chart in charts.items() if chart is not None}
+    svgs = {name: svg_text(chart, language) for name, chart in charts.items() if chart is not None}
     for name, svg in svgs.items():
         write_text(folder / f"{name}.svg", svg)
         write_atomically(folder / f"{name}.png", partial(Path.write_bytes, data=png_bytes(svg)))
@@ -53,23 +56,23 @@ def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]
     return svgs
 
 
-def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
+def _write_tables(folder: Path, results: Mapping[str, Any], say: "Words") -> None:
     from tuneoff.files import write_text
     from tuneoff.report.away_tables import away_table, raw_away_table
     from tuneoff.report.pair_tables import pair_tables, raw_pairs_table
     from tuneoff.report.table import csv_text, latex, markdown
     from tuneoff.report.tables import results_table
 
-    table = results_table(results)
+    table = results_table(results, say)
     # Who reads CSV by program wants the same columns from every study.
     texts = {"md": markdown(table), "csv": csv_text(results_table(results, whole=True)), "tex": latex(table)}
     for suffix, text in texts.items():
         write_text(folder / f"table.{suffix}", text)
-    pairs = pair_tables(results, most=None)
+    pairs = pair_tables(results, say, most=None)
     texts = {"md": "\n".join(map(markdown, pairs)), "tex": "\n".join(map(latex, pairs))}
     for suffix, text in {**texts, "csv": csv_text(raw_pairs_table(results))}.items():
         write_text(folder / f"pairs.{suffix}", text)
-    away, raw = away_table(results), raw_away_table(results)
+    away, raw = away_table(results, say), raw_away_table(results)
     for suffix, text in {"md": markdown(away), "csv": csv_text(raw), "tex": latex(away)}.items():
         path = folder / f"away.{suffix}"
         if raw.rows:
@@ -78,12 +81,14 @@ def _write_tables(folder: Path, results: Mapping[str, Any]) -> None:
             path.unlink(missing_ok=True)
 
 
-def terminal_table(results: Mapping[str, Any]) -> "TerminalTable":
+def terminal_table(results: Mapping[str, Any], language: str = "en") -> "TerminalTable":
     """Return the results' table for rich to print; columns that do not fit into the terminal are named under it."""
     from tuneoff.report.table import TerminalTable
     from tuneoff.report.tables import results_table
+    from tuneoff.report.words import Words
 
-    return TerminalTable(results_table(results))
+    say = Words(language)
+    return TerminalTable(results_table(results, say), say)
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:

@@ -57,8 +57,8 @@ def _accuracy(found: Mapping[str, Any], say: Words) -> Cell:
     interval = found["accuracy_interval"]
     if mean is None or interval is None:
         return Cell(mean_spread(mean, sd, say), mean, sd)
-    bounds = {name: f"{interval[name]:.3f}" for name in ("low", "high")}
-    return Cell(say("slices.accuracy", accuracy=f"{mean:.3f}", **bounds), mean, sd)
+    bounds = {name: say.number(f"{interval[name]:.3f}") for name in ("low", "high")}
+    return Cell(say("slices.accuracy", accuracy=say.number(f"{mean:.3f}"), **bounds), mean, sd)
 
 
 def _drop(found: Mapping[str, Any], say: Words) -> Cell:
@@ -67,4 +67,4 @@ def _drop(found: Mapping[str, Any], say: Words) -> Cell:
     if mean is None:
         return Cell(say("value.unknown"))
     text = f"{100 * mean:.1f}"
-    return Cell(text if sd is None else f"{text} ± {100 * sd:.1f}", mean, sd)
+    return Cell(say.number(text if sd is None else f"{text} ± {100 * sd:.1f}"), mean, sd)

@@ -42,7 +42,7 @@ def technique_drawing(frame: "pd.DataFrame", technique: str, place: str, split: 
     captions = [say("caption.technique", split=split)]
     captions += [say("caption.seeds")] if several else []
     captions += [say("caption.binned", width=width)] if width > 1 else []
-    captions += [say("caption.cut", limit=f"{limit:.3g}")] if limit is not None else []
+    captions += [say("caption.cut", limit=say.number(f"{limit:.3g}"))] if limit is not None else []
     starts = (
         frame[(frame["stage"] > 0)]
         .groupby("stage", as_index=False)
@@ -114,7 +114,7 @@ def joint_drawing(
     captions = [say("caption.curves", split=split)]
     captions += [say("caption.preparation")] if axis == "seconds" else []
     captions += [say("caption.seeds")] if light else []
-    captions += [say("caption.cut", limit=f"{limit:.3g}")] if limit is not None else []
+    captions += [say("caption.cut", limit=say.number(f"{limit:.3g}"))] if limit is not None else []
     starts = means[(means["stage"] > 0) & (means["begins"])]
     captions += [say("caption.diamond"), say("caption.shared")] if len(starts) else []
     captions += [say("caption.failed")] if not rows["done"].all() else []

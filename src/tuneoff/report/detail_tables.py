@@ -197,4 +197,4 @@ def _slice_table(title: str, found: Mapping[str, Sequence[Mapping[str, Any]]], s
 
 
 def _interval(part: Mapping[str, Any], say: Words) -> str:
-    return say("slices.accuracy", **{name: f"{part[name]:.2f}" for name in ("accuracy", "low", "high")})
+    return say("slices.accuracy", **{name: say.number(f"{part[name]:.2f}") for name in ("accuracy", "low", "high")})

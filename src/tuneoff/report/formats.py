@@ -10,7 +10,7 @@ def duration(seconds: float | None, say: Words = WORDS) -> str:
     if seconds is None:
         return say("value.unknown")
     if seconds < 9.95:
-        return say("unit.seconds", seconds=f"{seconds:.1f}" if seconds >= 0.95 else f"{seconds:.2g}")
+        return say("unit.seconds", seconds=say.number(f"{seconds:.1f}" if seconds >= 0.95 else f"{seconds:.2g}"))
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return say("unit.seconds", seconds=rest)
@@ -23,13 +23,13 @@ def short_duration(seconds: float, say: Words = WORDS) -> str:
     """Return a round number of seconds in its largest whole unit, for axes: '30 s', '5 min', '2 h'."""
     for unit, length in (("h", 3600), ("min", 60)):
         if seconds >= length and math.isclose(seconds / length, round(seconds / length, 1)):
-            return say(f"unit.short.{unit}", value=f"{seconds / length:g}")
-    return say("unit.short.s", value=f"{seconds:g}")
+            return say(f"unit.short.{unit}", value=say.number(f"{seconds / length:g}"))
+    return say("unit.short.s", value=say.number(f"{seconds:g}"))
 
 
 def count(value: int | None, say: Words = WORDS) -> str:
-    """Return a whole number with its thousands set apart by commas."""
-    return say("value.unknown") if value is None else f"{value:,}"
+    """Return a whole number with its thousands set apart, in English by commas."""
+    return say("value.unknown") if value is None else say.number(f"{value:,}")
 
 
 def size(value: int | None, say: Words = WORDS) -> str:
@@ -40,7 +40,7 @@ def size(value: int | None, say: Words = WORDS) -> str:
     while power < 4 and float(f"{value / 1000**power:.3g}") >= 1000:
         power += 1
     unit = ("B", "kB", "MB", "GB", "TB")[power]
-    return say(f"unit.{unit}", value=f"{value / 1000**power:.3g}")
+    return say(f"unit.{unit}", value=say.number(f"{value / 1000**power:.3g}"))
 
 
 def decimals(spread: float | None) -> int:
@@ -55,7 +55,7 @@ def mean_spread(mean: float | None, spread: float | None, say: Words = WORDS) ->
     if mean is None:
         return say("value.unknown")
     places = decimals(spread)
-    return f"{mean:.{places}f}" if spread is None else f"{mean:.{places}f} ± {spread:.{places}f}"
+    return say.number(f"{mean:.{places}f}" if spread is None else f"{mean:.{places}f} ± {spread:.{places}f}")
 
 
 def plain(value: object, say: Words = WORDS) -> str:
@@ -67,7 +67,7 @@ def plain(value: object, say: Words = WORDS) -> str:
     if isinstance(value, int):
         return count(value, say)
     if isinstance(value, float):
-        return f"{value:g}"
+        return say.number(f"{value:g}")
     if isinstance(value, list | tuple):
         return ", ".join(plain(item, say) for item in value) or say("value.none")
     return str(value)

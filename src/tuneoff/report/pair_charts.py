@@ -145,7 +145,7 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
     names = [row["technique"] for row in _order(rows)]
     if not comparison["pairs"] or len(names) > MOST_TECHNIQUES:
         return None
-    values = _cells(comparison)
+    values = _cells(comparison, say)
     side = max(CELL, min(2 * CELL, WIDTH / len(names))) * len(names)
     axes: dict[str, Any] = {"type": "nominal", "title": None}
     scale = alt.Scale(domain=names, padding=0.04)
@@ -174,7 +174,7 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
     return Drawing(styled(chart, say("chart.superiority"), [place, *captions]), tuple(captions))
 
 
-def _cells(comparison: Row) -> list[dict[str, Any]]:
+def _cells(comparison: Row, say: Words) -> list[dict[str, Any]]:
     """Two cells for each pair, one in each triangle."""
     values = []
     for pair in comparison["pairs"]:
@@ -183,5 +183,6 @@ def _cells(comparison: Row) -> list[dict[str, Any]]:
             # White on the dark ends of the scale.
             ink = "#fff" if abs(share - 0.5) > 0.3 else "#000"
             apart = pair["kind"] == "better"
-            values.append({"a": a, "b": b, "superiority": share, "text": f"{share:.2f}", "apart": apart, "ink": ink})
+            text = say.number(f"{share:.2f}")
+            values.append({"a": a, "b": b, "superiority": share, "text": text, "apart": apart, "ink": ink})
     return values

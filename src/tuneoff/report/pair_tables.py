@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tuneoff.evidence.pairs import GENERALISED, MCNEMAR
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -15,6 +16,7 @@ RAW = (
     *("smallest_difference", "examples_needed", "seeds_needed", "kind"),
 )
 # In a terminal that is too narrow, those with the highest number go first.
+METHODS = {MCNEMAR: "mcnemar", GENERALISED: "generalised"}
 DROPPABLE = {"found": 4, "seeds_won": 3, "p": 2, "superiority": 1}
 Pair = Mapping[str, Any]
 
@@ -63,18 +65,18 @@ def _cell(name: str, pair: Pair, say: Words) -> Cell:
         technique = pair["a" if name == "higher" else "b"]
         return Cell(technique, technique)
     if name in ("p", "p_holm"):
-        return Cell(p_text(pair[name]), pair[name])
+        return Cell(say.number(p_text(pair[name])), pair[name])
     if name == "difference":
-        bounds = {key: f"{100 * pair[key]:.1f}" for key in ("low", "high")}
-        return Cell(say("pairs.interval", value=f"{100 * pair[name]:.1f}", **bounds), pair[name])
+        bounds = {key: say.number(f"{100 * pair[key]:.1f}") for key in ("low", "high")}
+        return Cell(say("pairs.interval", value=say.number(f"{100 * pair[name]:.1f}"), **bounds), pair[name])
     if name == "superiority":
-        bounds = {key: f"{pair[f'superiority_{key}']:.2f}" for key in ("low", "high")}
-        return Cell(say("pairs.interval", value=f"{pair[name]:.2f}", **bounds), pair[name])
+        bounds = {key: say.number(f"{pair[f'superiority_{key}']:.2f}") for key in ("low", "high")}
+        return Cell(say("pairs.interval", value=say.number(f"{pair[name]:.2f}"), **bounds), pair[name])
     if name == "seeds_won":
         return Cell(say("pairs.counts", **{key: pair[key] for key in ("wins", "ties", "losses")}), pair["wins"])
     if name == "found":
         smallest = pair["smallest_difference"]
-        return Cell(say("value.unknown") if smallest is None else f"{100 * smallest:.1f}", smallest)
+        return Cell(say("value.unknown") if smallest is None else say.number(f"{100 * smallest:.1f}"), smallest)
     sentence = pair["verdict"]
     return Cell(say(sentence["id"], **sentence["values"]), sentence["id"])
 
@@ -86,10 +88,9 @@ def p_text(p: float) -> str:
 
 def _explained(comparison: Mapping[str, Any], say: Words, most: int | None) -> list[str]:
     pairs = comparison["pairs"]
+    method = say(f"method.{METHODS[pairs[0]['method']]}")
     captions = [
-        say(
-            "pairs.caption.race" if comparison["race"] else "pairs.caption", method=pairs[0]["method"], pairs=len(pairs)
-        ),
+        say("pairs.caption.race" if comparison["race"] else "pairs.caption", method=method, pairs=len(pairs)),
         say("pairs.superiority"),
         say("pairs.found", power=comparison["power"]),
     ]

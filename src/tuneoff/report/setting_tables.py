@@ -74,7 +74,7 @@ def trained_table(results: Results, say: Words = WORDS) -> Table:
             Cell(row["technique"], row["technique"]),
             Cell(count(trained, say), trained),
             Cell(count(total, say), total),
-            Cell(say("value.unknown") if share is None else f"{100 * share:.3g}%", share),
+            Cell(say("value.unknown") if share is None else say.number(f"{100 * share:.3g}%"), share),
             Cell(count(steps, say), steps),
             Cell(settings or say("value.unknown"), settings),
         ]
@@ -126,7 +126,7 @@ def _split_cells(name: str, split: Mapping[str, Any], say: Words) -> Sequence[Ce
         Cell(balance or say("value.unknown"), balance or None),
         Cell(lengths or say("value.unknown"), lengths or None),
         Cell(_range(tokens, say), tokens.get("mean")),
-        Cell(say("value.unknown") if cut is None else f"{100 * cut:.2g}%", cut),
+        Cell(say("value.unknown") if cut is None else say.number(f"{100 * cut:.2g}%"), cut),
     )
 
 
@@ -134,7 +134,7 @@ def _range(sizes: Mapping[str, Any], say: Words) -> str:
     mean, longest = sizes.get("mean"), sizes.get("max")
     if mean is None:
         return say("value.unknown")
-    return say("value.range", mean=f"{mean:.3g}", max=plain(longest, say))
+    return say("value.range", mean=say.number(f"{mean:.3g}"), max=plain(longest, say))
 
 
 def hardware_table(results: Results, say: Words = WORDS) -> Table:
@@ -191,7 +191,10 @@ def runs_table(results: Results, say: Words = WORDS) -> Table:
             [
                 Cell(run["technique"], run["technique"]),
                 Cell(str(run["seed"]), run["seed"]),
-                *(Cell(say("value.unknown") if value is None else f"{value:.4f}", value) for value in metrics),
+                *(
+                    Cell(say("value.unknown") if value is None else say.number(f"{value:.4f}"), value)
+                    for value in metrics
+                ),
                 Cell(status, run["status"]),
                 Cell(run["source"]["folder"], run["source"]["folder"]),
                 Cell(key, run["source"]["key"]),

@@ -115,10 +115,10 @@ def _interval_cell(name: str, interval: Mapping[str, Any] | None, say: Words) ->
     if interval is None:
         return Cell(say("value.unknown"))
     if name == "interval":
-        text = say("value.interval", low=f"{interval['low']:.3f}", high=f"{interval['high']:.3f}")
+        text = say("value.interval", **{end: say.number(f"{interval[end]:.3f}") for end in ("low", "high")})
         return Cell(text, text)
     value = interval[name.removeprefix("accuracy_")]
-    return Cell(f"{value:.3f}", value)
+    return Cell(say.number(f"{value:.3f}"), value)
 
 
 def _note(row: Mapping[str, Any], say: Words) -> str:

@@ -1,12 +1,16 @@
 """What tables, charts and the report say, by message id: a language is a dictionary more, and no code."""
 
 from collections.abc import Mapping
+from string import Formatter
+from typing import Any
 
 from tuneoff.evidence.choice import SENTENCES as WHY
 from tuneoff.evidence.notices import NOTICES
+from tuneoff.evidence.pairs import GENERALISED, MCNEMAR
 from tuneoff.evidence.rounds import RACES
 from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 from tuneoff.report.chart_words import CHARTS
+from tuneoff.report.russian import RUSSIAN
 
 ENGLISH: Mapping[str, str] = {
     **{f"notice.{name}": text for name, text in NOTICES.items()},
@@ -193,6 +197,8 @@ ENGLISH: Mapping[str, str] = {
     "pairs.caption": "With 95% intervals, of each pair by itself; p by {method}, two-sided, Holm over {pairs} pairs.",
     "pairs.caption.race": "With 95% intervals, of each pair by itself; p by {method}, two-sided, with all seeds that "
     "both have. Corrected p: the smallest of any round, times {pairs} pairs, and for the rounds.",
+    "method.mcnemar": MCNEMAR,
+    "method.generalised": GENERALISED,
     "pairs.superiority": "P(higher > lower): how probably the first, trained once more, has more right answers than "
     "the second trained with the same seed, on as many new examples.",
     "pairs.found": "Found from: the smallest difference that is found with a power of {power:.0%}, if the answers "
@@ -276,18 +282,36 @@ ENGLISH: Mapping[str, str] = {
     "slices.accuracy": "{accuracy} ({low} to {high})",
 }
 
-LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "ru": RUSSIAN}
+"""The languages of reports, by their codes (ISO 639-1)."""
+NARROW_SPACE = "\u202f"
+_AS_RUSSIAN = str.maketrans({".": ",", ",": NARROW_SPACE})
+
+
+class _RussianFormatter(Formatter):
+    """Puts values into a message with Russian marks in numbers that the message itself formats ('{share:.3f}')."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Format one value."""
+        text = format(value, format_spec)
+        return text.translate(_AS_RUSSIAN) if isinstance(value, int | float) else text
 
 
 class Words:
     """The messages of one language: `say("column.time")`, `say("table.hidden", columns="...")`."""
 
     def __init__(self, language: str = "en") -> None:
+        self.language = language
         self._messages = LANGUAGES[language]
+        self._formatter = _RussianFormatter() if language == "ru" else Formatter()
 
     def __call__(self, message: str, **values: object) -> str:
         """Return a message with its values put in; raises KeyError for an id that is not there."""
-        return self._messages[message].format(**values)
+        return self._formatter.vformat(self._messages[message], (), values)
+
+    def number(self, text: str) -> str:
+        """Return a number that was written as Python does ('1,234.5') with the language's marks ('1 234,5')."""
+        return text.translate(_AS_RUSSIAN) if self.language == "ru" else text
 
 
 WORDS = Words()

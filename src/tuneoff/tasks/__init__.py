@@ -10,7 +10,7 @@ from tuneoff.tasks import also, own
 from tuneoff.tasks.data_set import Split, TaskData
 from tuneoff.tasks.describe import describe
 from tuneoff.tasks.raw import RawTask
-from tuneoff.tasks.registry import BuiltIn, built_in_tasks
+from tuneoff.tasks.registry import BuiltIn, built_in_tasks, refused_tasks, why_refused
 from tuneoff.words import listed, near
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "load_study_task",
     "load_task",
     "task_name",
+    "with_further",
 ]
 
 COMMON = ("name", "limit", "drop_overlap", "also_test")
@@ -67,9 +68,23 @@ def _read(spec: TaskSpec, base: Path) -> RawTask:
     return also.with_also_tests(raw, spec, base)
 
 
+def with_further(spec: TaskSpec) -> TaskSpec:
+    """Return a task's description with the further test sets that come with a built-in task, unless it names any.
+
+    An empty mapping (`also_test: {}`) asks for none.
+    """
+    task = built_in_tasks().get(spec.name or "")
+    if task is None or "also_test" in spec.model_fields_set:
+        return spec
+    further = dict(task.also(spec))
+    return spec.model_copy(update={"also_test": further}) if further else spec
+
+
 def check_task(spec: TaskSpec) -> None:
     """Raise StudyError with all that is wrong in a task's description and can be seen without reading data."""
     task = _built_in(spec)
+    if task is not None and task.further_of:
+        raise StudyError(_no_train(task))
     found = own.problems(spec) if task is None else _foreign_keys(spec, task) + task.problems(spec)
     found += also.problems(spec)
     if found:
@@ -97,8 +112,8 @@ def task_name(spec: TaskSpec) -> str:
 
 
 def builtin_names() -> tuple[str, ...]:
-    """Return the names of the built-in tasks, in alphabetical order."""
-    return tuple(built_in_tasks())
+    """Return the names of the built-in tasks that can be trained on, in alphabetical order."""
+    return tuple(name for name, task in built_in_tasks().items() if not task.further_of)
 
 
 def _built_in(spec: TaskSpec) -> BuiltIn | None:
@@ -108,12 +123,26 @@ def _built_in(spec: TaskSpec) -> BuiltIn | None:
         return tasks[spec.name]
     if spec.hub is not None or spec.train is not None:
         return None
+    if reason := why_refused(spec.name):
+        raise StudyError(f"task.name: {spec.name} is not offered: it is {reason}. {_trainable()}")
     yours = "For files of your own: task: {train: FILE, test: FILE, text: [COLUMN, COLUMN], label: COLUMN}."
     if spec.name is None:
-        raise StudyError(f"task: neither name nor train nor hub is given. Built-in tasks: {listed(tasks)}. {yours}")
+        raise StudyError(f"task: neither name nor train nor hub is given. {_trainable()} {yours}")
     raise StudyError(
-        f"task.name: there is no built-in task '{spec.name}'.{near(spec.name, tasks)} "
-        f"Built-in tasks: {listed(tasks)}. {yours}"
+        f"task.name: there is no built-in task '{spec.name}'.{near(spec.name, [*tasks, *refused_tasks()])} "
+        f"{_trainable()} {yours}"
+    )
+
+
+def _trainable() -> str:
+    return f"Built-in tasks: {listed(builtin_names())}."
+
+
+def _no_train(task: BuiltIn) -> str:
+    short = task.name.replace("_", "-")
+    return (
+        f"task.name: {task.name} has no rows to train on. It is a further test set, made for "
+        f"{' and '.join(task.further_of)}: also_test: {{{short}: {{name: {task.name}}}}}."
     )
 
 

@@ -66,7 +66,7 @@ def read_table(path: Path, origin: str) -> Table:
 def _read_json_lines(path: Path, origin: str) -> Table:
     rows, places = [], []
     # Only the newline ends a row: other line separators of Unicode may stand inside a JSON string.
-    for number, line in enumerate(_decoded(path, origin).split("\n"), start=1):
+    for number, line in enumerate(decoded(path, origin).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -104,7 +104,7 @@ def read_separated(path: Path, origin: str, delimiter: str) -> Table:
 
     Raises DataError, with the line, for bytes that are not UTF-8 and lines that are not rows.
     """
-    text = _decoded(path, origin)
+    text = decoded(path, origin)
     header: list[str] | None = None
     rows: list[dict[str, str]] = []
     places = []
@@ -195,7 +195,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _decoded(path: Path, origin: str) -> str:
+def decoded(path: Path, origin: str) -> str:
+    """Return a file's text, without a mark of its byte order; DataError, with the line, for bytes that are no UTF-8."""
     content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode()

@@ -26,7 +26,7 @@ class RawTask:
     """A task as it was read: its tables by split (train, test; dev, unlabelled, also:*), and which columns mean what.
 
     `classes` are the class names where the task declares them. `id_prefixes` tell the ids of the splits apart where
-    they repeat, such as "val" for "val:17".
+    they repeat, such as "val" for "val:17". `notes` are sentences on the reading itself.
     """
 
     name: str
@@ -38,6 +38,7 @@ class RawTask:
     group_column: str | None = None
     classes: tuple[str, ...] | None = None
     id_prefixes: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def finish(self, *, need_dev: bool, drop_overlaps: bool, limit: int | None) -> TaskData:
         """Check the rows and return the task; dev is cut out of train if it is needed and not given.
@@ -107,7 +108,7 @@ class RawTask:
             splits={name: splits[name] for name in (*LABELLED, "unlabelled", *_also(splits)) if name in splits},
             fingerprint=fingerprint(class_names, _without_also(splits)),
             source=self.source,
-            notes=tuple(notes),
+            notes=(*notes, *self.notes),
             also={name.removeprefix(ALSO): fingerprint(class_names, {"test": splits[name]}) for name in _also(splits)},
         )
 
