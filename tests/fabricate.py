@@ -36,20 +36,22 @@ class Fabricated:
     label: str = "small-e5 (made up)"
     described: bool = True
     task: dict[str, Any] = field(default_factory=lambda: {"name": "mini_rte", "label": "phenomenon"})
+    tasks: tuple[dict[str, Any], ...] = ()
 
     def write(self, root: Path) -> Store:
         """Write the run directory and return its store."""
         store = Store(root)
         store.create(yaml.safe_dump(self._study(), sort_keys=False), environment())
         for model in self.models:
-            if self.described:
-                store.describe_model(model, {"name": model, "label": self.label, **MODEL})
-                store.describe_task(model, self.task_folder, self._task())
-            for seed in range(self.seeds):
-                chains = {chain for use, name in self._entries() for chain in (*use.split("+")[:1], name)}
-                for chain in sorted(chains, key=lambda name: name.count("+")):
-                    if (chain, seed) not in self.missing:
-                        self._stage(store, StageAddress(model, self.task_folder, chain, seed))
+            for task in self.task_folders:
+                if self.described:
+                    store.describe_model(model, {"name": model, "label": self.label, **MODEL})
+                    store.describe_task(model, task, self._task(task))
+                for seed in range(self.seeds):
+                    chains = {chain for use, name in self._entries() for chain in (*use.split("+")[:1], name)}
+                    for chain in sorted(chains, key=lambda name: name.count("+")):
+                        if (chain, seed) not in self.missing:
+                            self._stage(store, StageAddress(model, task, chain, seed))
         return store
 
     def _entries(self) -> list[tuple[str, str]]:
@@ -60,7 +62,7 @@ class Fabricated:
             "name": "made-up",
             "title": self.title,
             "models": [{"id": f"intfloat/{model}", "name": model, "pooling": "auto"} for model in self.models],
-            "task": self.task,
+            **({"tasks": list(self.tasks)} if self.tasks else {"task": self.task}),
             "techniques": [{"name": name, "use": use, "settings": {}} for use, name in self._entries()],
             "protocol": {
                 "steps": self.steps,
@@ -79,10 +81,15 @@ class Fabricated:
 
     @property
     def task_folder(self) -> str:
-        """The task's name in folders."""
-        return task_name(TaskSpec(**self.task))
+        """The task's name in folders, of several the first one's."""
+        return self.task_folders[0]
 
-    def _task(self) -> dict[str, Any]:
+    @property
+    def task_folders(self) -> list[str]:
+        """The tasks' names in folders."""
+        return [task_name(TaskSpec(**task)) for task in self.tasks or (self.task,)]
+
+    def _task(self, name: str) -> dict[str, Any]:
         labels = {name: self.examples // len(self.classes) for name in self.classes}
         split = {
             "rows": self.examples,
@@ -94,8 +101,8 @@ class Fabricated:
             "tokens": {"mean": 33.1, "median": 30, "max": 512, "cut": 0.01},
         }
         return {
-            "name": self.task_folder,
-            "label": "mini_rte (phenomenon)",
+            "name": name,
+            "label": "mini_rte (phenomenon)" if name == self.task_folder else f"made up, {name}",
             "source": "packaged with tuneoff",
             "classes": list(self.classes),
             "text_fields": ["premise", "hypothesis"],
@@ -183,7 +190,7 @@ class Fabricated:
         return rows
 
     def _predictions(self, address: StageAddress) -> pd.DataFrame:
-        rng = np.random.default_rng(seed_of(address))
+        rng = np.random.default_rng(seed_of(address) + 1_000_000 * self.task_folders.index(address.task))
         evaluated = sorted({*range(0, self.steps, self.eval_every), self.steps})
         steps = [("test", step) for step in (evaluated if self.eval_on == "test" else evaluated[-1:])]
         if self.eval_on != "test":

@@ -38,7 +38,7 @@ def parts(model_folder, write_rows, tmp_path, monkeypatch):
 def test_the_public_names():
     assert tuneoff.__all__ == [
         *("DataError", "ModelError", "Result", "StoreError", "Study", "StudyError", "TuneoffError"),
-        *("doctor", "load", "run"),
+        *("doctor", "export", "load", "predict", "run"),
     ]
     assert dir(tuneoff) == tuneoff.__all__
     for name in tuneoff.__all__:

@@ -144,3 +144,51 @@ def test_bad_options_are_told_by_their_own_words(write: Write) -> None:
         assert any(problem.startswith(start) for problem in problems), start
     with pytest.raises(TypeError):
         read_study(name, overrides={"stepz": 5})
+
+
+TASKS = "model: m\ntasks: [terra, {name: mini_rte, label: phenomenon}, {name: mini_rte, called: other}]\n"
+
+
+def test_set_and_options_reach_single_tasks(write: Write) -> None:
+    study = read_study(
+        write(TASKS),
+        settings=["tasks.other.language=en", "tasks.terra.drop_overlap=true", "tasks.1.label=relation"],
+        overrides={"limit": 9, "data": "d"},
+    ).study
+    assert [task.limit for task in study.tasks] == [9, 9, 9]
+    assert [task.data for task in study.tasks] == ["d", None, None]
+    assert (study.tasks[2].language, study.tasks[0].drop_overlap, study.tasks[1].label) == ("en", True, "relation")
+
+
+def test_a_task_replaces_all_tasks_and_tasks_the_task(write: Write) -> None:
+    assert read_study(write(TASKS), settings=["task=mini_rte"]).study.tasks == [TaskSpec(name="mini_rte")]
+    tasks = read_study(write(SHORT), settings=["tasks=[mini_rte, terra]"]).study.tasks
+    assert [task.name for task in tasks] == ["mini_rte", "terra"]
+    assert read_study(write(SHORT), settings=["tasks.0.limit=4"]).study.task.limit == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "setting", "words"),
+    [
+        (TASKS, "task.limit=3", "the study has `tasks`: say tasks.0.limit."),
+        ("model: m\ntasks: [mini_rte, mini_rte]\n", "tasks.mini_rte.limit=3", "2 entries 'mini_rte': say which, 0, 1."),
+        (TASKS, "tasks.mini.limit=3", "tasks has no 'mini'. "),
+    ],
+)
+def test_which_task_is_meant_must_be_said(write: Write, file: str, setting: str, words: str) -> None:
+    assert any(words in problem for problem in _problems(write(file), [setting]))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        ("[mini_rte, {name: mini_rte, called: b}]", "none of this study's tasks takes a folder"),
+        (
+            "[terra, {name: terra, called: b}]",
+            "2 of this study's tasks take a folder with its own files. Say which one",
+        ),
+    ],
+)
+def test_a_folder_of_data_is_for_one_task(write: Write, tasks: str, words: str) -> None:
+    (problem,) = _problems(write(f"model: m\ntasks: {tasks}\n"), overrides={"data": "d"})
+    assert words in problem

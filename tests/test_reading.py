@@ -42,7 +42,7 @@ def test_model_and_task_are_enough(write: Write) -> None:
     assert read.study == Study(
         name="s",
         models=[{"id": "m"}],  # type: ignore[list-item]  # pydantic makes it one
-        task=TaskSpec(name="terra"),
+        tasks=[TaskSpec(name="terra")],
         techniques=[TechniqueSpec(name=name, use=name) for name in DEFAULT_TECHNIQUES],
     )
 
@@ -168,6 +168,13 @@ def test_a_mistake_is_told_with_file_line_key_and_what_is_allowed(
         ("models: []\ntask: terra\n", "s.yaml:1: models:", "a list of models"),
         ("models:\n- m\n- {id: n, pooling: men}\ntask: terra\n", "s.yaml:3: models[1].pooling:", "Did you mean 'mean'"),
         ("models:\n- a/m\n- b/M\ntask: terra\n", "s.yaml:3: models[1]:", "called 'm' as models[0]"),
+        ("model: m\ntasks: []\n", "s.yaml:2: tasks:", "a list of tasks"),
+        ("model: m\ntasks: terra\n", "s.yaml:2: tasks:", "a list of tasks, found the text 'terra'"),
+        ("model: m\ntask: terra\ntasks: [terra]\n", "s.yaml:3: tasks:", "Keep one"),
+        ("model: m\ntasks:\n- terra\n- tera\n", "s.yaml:4: tasks[1].name:", "Did you mean 'terra'"),
+        ("model: m\ntasks: [{name: mini_rte, lable: x}]\n", "s.yaml:2: tasks[0].lable:", "'label'"),
+        ("model: m\ntasks:\n- terra\n- {name: terra, limit: 3}\n", "s.yaml:4: tasks[1]:", "`called: NAME`"),
+        ("model: m\ntasks:\n- {name: terra, called: A b}\n", "s.yaml:3: tasks[0].called:", "lower-case"),
         ("model: m\ntask: tera\n", "s.yaml:2: task.name:", "Did you mean 'terra'"),
         ("model: m\ntask:\n  name: mini_rte\n  label: phenomena\n", "s.yaml:4: task.label:", "phenomenon"),
         ("model: m\ntask: {train: a.csv, test: b.csv}\n", "s.yaml:2: task.text:", "one or two"),
@@ -259,11 +266,22 @@ def test_a_mapping_s_mistakes_are_told_by_key() -> None:
         "task: {train: a b.csv, test: 'x: y.csv', text: ['on', '5'], label: 'no', group: '~'}\n"
         "techniques: [{name: w, use: lora, rank: 3, learning_rate: 2e-6}, linear-probe, linear-probe+w]\n"
         "protocol: {epochs: 1.5, seeds: [3, 1], max_grad_norm: off, eval_on: test}\ntitle: Проба «а»\n",
+        "model: m\ntasks: [terra, {name: mini_rte, label: phenomenon}, {name: mini_rte, called: other, limit: 5}]\n",
     ],
 )
 def test_the_resolved_study_has_every_field_and_reads_as_the_same(write: Write, text: str) -> None:
     study = read_study(write(text)).study
     resolved = resolved_yaml(study)
     assert read_study(write(resolved)).study == study
-    for section in (*study.models, study.task, study.protocol):
+    for section in (*study.models, *study.tasks, study.protocol):
         assert all(f"{name}:" in resolved for name in type(section).model_fields)
+
+
+def test_a_study_of_one_task_is_written_as_ever(write: Write) -> None:
+    one, listed = read_study(write(SHORT)).study, read_study(write("model: m\ntasks: [terra]\n")).study
+    assert one == listed and one.task == TaskSpec(name="terra")
+    assert "\ntask:\n" in resolved_yaml(one) and "tasks:" not in resolved_yaml(one)
+    several = read_study(write("model: m\ntasks: [terra, mini_rte]\n")).study
+    assert "\ntasks:\n" in resolved_yaml(several)
+    with pytest.raises(ValueError):
+        several.task  # noqa: B018

@@ -40,6 +40,7 @@ def test_the_shipped_studies_fit(name):
 GOOD = [
     SMALL,
     {"models": ["a/b", {"id": "c/d", "pooling": "last"}], "task": {"train": "a.csv", "test": "b.csv", "text": "t"}},
+    {"model": "org/model", "tasks": ["terra", {"name": "mini_rte", "called": "other"}]},
     {**SMALL, "techniques": ["full", "linear-probe+lora", {"name": "lora-r32", "use": "lora", "rank": 32}]},
     {**SMALL, "techniques": [{"use": "lora", "settings": {"rank": 2}}], "protocol": {"seeds": [3, 5], "steps": 10}},
     {**SMALL, "protocol": {"seeds": 5, "max_grad_norm": "off", "tune": {"trials": 4}, "memory_limit": "12 GB"}},
@@ -63,6 +64,7 @@ def test_what_can_be_read_fits_and_so_does_how_it_is_stored(study):
         ({"techniques": ["Full"]}, ["techniques", 0]),
         ({"techniques": [{"use": "linear-probe+lora", "rank": "many"}]}, ["techniques", 0]),
         ({"models": ["x"]}, []),
+        ({"tasks": ["x"]}, []),
         ({"task": {"txet": "a"}}, ["task"]),
     ],
 )

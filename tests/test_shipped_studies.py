@@ -14,11 +14,12 @@ def _settings(study: Study) -> dict[str, Mapping[str, Any]]:
 
 def test_shipped_studies_have_titles_and_read_as_themselves(tmp_path: Path) -> None:
     titles = shipped_studies()
-    assert sorted(titles) == ["demo", "demo-label", "terra", "terra-2025"]
+    assert sorted(titles) == ["demo", "demo-label", "demo-tasks", "terra", "terra-2025"]
     for name, title in titles.items():
         study = read_study(name).study
         assert (study.name, study.title) == (name, title)
-        assert tuple(technique.name for technique in study.techniques) == DEFAULT_TECHNIQUES
+        few = ("linear-probe", "top-layers", "lora") if name == "demo-tasks" else DEFAULT_TECHNIQUES
+        assert tuple(technique.name for technique in study.techniques) == few
         (tmp_path / "resolved.yaml").write_text(resolved_yaml(study), encoding="utf-8")
         assert read_study(str(tmp_path / "resolved.yaml")).study == study
 
@@ -61,4 +62,4 @@ def test_the_demos_differ_in_the_question_alone() -> None:
     assert demo.task == TaskSpec(name="mini_rte", language="ru", label="phenomenon")
     assert label.task == TaskSpec(name="mini_rte", language="ru", label="label")
     assert demo.models[0].id == "models/multilingual-e5-small"
-    assert label.model_copy(update={"name": demo.name, "title": demo.title, "task": demo.task}) == demo
+    assert label.model_copy(update={"name": demo.name, "title": demo.title, "tasks": demo.tasks}) == demo

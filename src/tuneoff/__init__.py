@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tuneoff.api import Result, load, run
     from tuneoff.checks.own import doctor
     from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
+    from tuneoff.exporting import export
+    from tuneoff.predicting import predict
     from tuneoff.study import Study
 
 # Arrow's own allocator reserves a gigabyte at its first use, and RLIMIT_DATA (protocol.memory_limit) counts what is
@@ -28,7 +30,9 @@ _HOMES = {
     "StudyError": "tuneoff.errors",
     "TuneoffError": "tuneoff.errors",
     "doctor": "tuneoff.checks.own",
+    "export": "tuneoff.exporting",
     "load": "tuneoff.api",
+    "predict": "tuneoff.predicting",
     "run": "tuneoff.api",
 }
 
@@ -41,7 +45,9 @@ __all__ = [
     "StudyError",
     "TuneoffError",
     "doctor",
+    "export",
     "load",
+    "predict",
     "run",
 ]
 

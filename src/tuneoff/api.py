@@ -76,7 +76,7 @@ class Result:
 
     def plot(self, kind: str = "steps") -> Plot:
         """Return a figure: `ranks`, `superiority`, `steps`, `seconds`, `time`, `parameters`, `memory`, `budget`, or a
-        technique's name for its own curves.
+        technique's name for its own curves; of several models and tasks '<model>.<task>.<name>', and `tasks` for all.
 
         Raises StoreError for a name that there is not.
         """
@@ -117,14 +117,16 @@ def run(
     out: str | Path | None = None,
     quiet: bool = False,
     force: Sequence[str] = (),
+    track: Sequence[str] = (),
     **protocol: Any,
 ) -> Result:
     """Compute what is missing of a study and return its result.
 
     Give `model` and `task`, and perhaps `techniques`, as they would stand in a study file, and settings of the
     protocol by name (`steps=50, seeds=3`); or `study`, a file, a shipped name or a mapping. The run directory is
-    `out`, by default `runs/STUDY`. `force` names checks of the doctor whose errors are set aside. Raises TuneoffError
-    for bad input, before any training, also where the doctor finds an error that is not forced.
+    `out`, by default `runs/STUDY`. `force` names checks of the doctor whose errors are set aside, `track` the
+    trackers that are told of the runs (tensorboard, mlflow, wandb, trackio). Raises TuneoffError for bad input, before
+    any training, also where the doctor finds an error that is not forced.
 
         run("intfloat/multilingual-e5-small", {"name": "mini_rte"}, ["linear-probe"], steps=50)
     """
@@ -134,6 +136,7 @@ def run(
     from tuneoff.progress import Reporter
     from tuneoff.reading import ReadStudy, read_study, study_from_mapping
     from tuneoff.running import run_study
+    from tuneoff.trackers.tracking import tracked
 
     if force:
         from tuneoff.checks.examine import check_names
@@ -153,8 +156,10 @@ def run(
     terminal = sys.stderr.isatty()
     console = Console(stderr=True, quiet=quiet, highlight=False, force_terminal=terminal, force_jupyter=False)
     reporter = Reporter(console, stop=lambda: False)
+    directory = Path(out) if out is not None else Path("runs") / read.study.name
     try:
-        store = run_study(read, Path(out) if out is not None else Path("runs") / read.study.name, reporter, force)
+        with tracked(reporter, track, directory) as listener:
+            store = run_study(read, directory, listener, force)
     finally:
         reporter.close()
     return Result(store)

@@ -10,13 +10,15 @@ from tuneoff.yaml_source import KeyPath, plain, read_value, shown
 OPTIONS: Mapping[str, KeyPath] = {
     "model": ("model",),
     "task": ("task",),
-    "data": ("task", "data"),
-    "limit": ("task", "limit"),
+    "data": ("task", "data"),  # of several tasks, that of the built-in one that takes a folder
+    "limit": ("task", "limit"),  # of several tasks, that of each
     "seeds": ("protocol", "seeds"),
     "steps": ("protocol", "steps"),
 }
 """The options of the commands that change a study, and where each writes."""
 BUDGET = {"steps": "epochs", "epochs": "steps"}
+SINGULAR = {"models": "model", "tasks": "task"}
+PLURAL = {one: several for several, one in SINGULAR.items()}
 
 
 def unfold(study: dict[str, Any], techniques: Sequence[str]) -> None:
@@ -25,7 +27,7 @@ def unfold(study: dict[str, Any], techniques: Sequence[str]) -> None:
     for key, inner in (("model", "id"), ("task", "name")):
         if isinstance(study.get(key), str):
             study[key] = {inner: study[key]}
-    for key, inner in (("models", "id"), ("techniques", "name")):
+    for key, inner in (("models", "id"), ("tasks", "name"), ("techniques", "name")):
         if isinstance(study.get(key), list):
             study[key] = [{inner: item} if isinstance(item, str) else item for item in study[key]]
 
@@ -50,12 +52,8 @@ class Changes:
             place = f"--{name} {value}"
             if name == "steps":
                 self._forget_budgets()
-            if name == "data" and (files := self._own_files()):
-                self.complaints.problems.append(
-                    f"{place}: is for built-in tasks; this study names its own rows with task.{files}."
-                )
-                continue
-            self._put(OPTIONS[name], value, place)
+            for path in self._paths(name, place):
+                self._put(path, value, place)
         for setting in settings:
             self._set(setting)
 
@@ -89,22 +87,46 @@ class Changes:
             self._replace_budget(path, holder)
         unfold(self.source.value, ())
 
+    def _paths(self, option: str, place: str) -> list[KeyPath]:
+        """Return where an option writes; none after complaining that it does not fit."""
+        path = OPTIONS[option]
+        tasks = self.source.value.get("tasks")
+        if path[0] != "task" or len(path) == 1 or not isinstance(tasks, list):
+            if option == "data" and (files := _own_files(self.source.value.get("task"))):
+                self.complaints.problems.append(
+                    f"{place}: is for built-in tasks; this study names its own rows with task.{files}."
+                )
+                return []
+            return [path]
+        if option != "data":
+            return [("tasks", str(n), *path[1:]) for n in range(len(tasks))]
+        taking = [n for n, task in enumerate(tasks) if _takes_folder(task)]
+        if len(taking) == 1:
+            return [("tasks", str(taking[0]), "data")]
+        several = f"{len(taking)} of this study's tasks take" if taking else "none of this study's tasks takes"
+        hint = f" Say which one: --set tasks.{taking[0]}.data=DIR." if taking else ""
+        self.complaints.problems.append(f"{place}: {several} a folder with its own files.{hint}")
+        return []
+
     def _top(self, parts: KeyPath) -> KeyPath:
-        """Return a path with `model` or `models` as this study has it, after taking out what a whole value replaces."""
-        study, first = self.source.value, parts[0]
-        if first not in ("model", "models"):
+        """Return a path with `model` or `models`, `task` or `tasks`, as this study has it.
+
+        What a whole value replaces is taken out.
+        """
+        study, first = self.source.value, str(parts[0])
+        other = SINGULAR.get(first) or PLURAL.get(first)
+        if other is None:
             return parts
-        other = "models" if first == "model" else "model"
         if len(parts) == 1:
             study.pop(other, None)
             self.source.forget((other,))
         elif other in study and first not in study:
-            if first == "models" and parts[1] == "0":
-                return ("model", *parts[2:]) if len(parts) > 2 else ("model",)
-            if first == "model" and isinstance(study["models"], list) and len(study["models"]) == 1:
-                return ("models", "0", *parts[1:])
+            if first in SINGULAR and parts[1] == "0":
+                return (other, *parts[2:]) if len(parts) > 2 else (other,)
+            if first in PLURAL and isinstance(study[other], list) and len(study[other]) == 1:
+                return (other, "0", *parts[1:])
             raise _NoSuchPartError(
-                f"the study has `{other}`: say {'models.0.' if first == 'model' else 'model.'}{parts[-1]}."
+                f"the study has `{other}`: say {f'{other}.0.' if first in PLURAL else f'{other}.'}{parts[-1]}."
             )
         return parts
 
@@ -150,16 +172,29 @@ class Changes:
                     if isinstance(holder, dict):
                         holder.pop(key, None)
 
-    def _own_files(self) -> str | None:
-        task = self.source.value.get("task")
-        return next((key for key in ("train", "hub") if isinstance(task, dict) and task.get(key)), None)
+
+def _own_files(task: Any) -> str | None:
+    """Return the key by which a task names rows of its own, None for a built-in one."""
+    return next((key for key in ("train", "hub") if isinstance(task, dict) and task.get(key)), None)
+
+
+def _takes_folder(task: Any) -> bool:
+    """Return whether a task is a built-in one that reads its own files from a folder."""
+    from tuneoff.tasks.registry import built_in_tasks
+
+    known = built_in_tasks().get(str(task.get("name"))) if isinstance(task, dict) else None
+    return known is not None and "data" in known.takes and not _own_files(task)
 
 
 def _index(items: list[Any], part: str, path: KeyPath) -> int:
     if part.isascii() and part.isdecimal() and int(part) < len(items):
         return int(part)
-    names = [str(item.get("name") or item.get("use") or item.get("id")) for item in items if isinstance(item, dict)]
+    keys = ("called", "name", "use", "id")
+    names = [str(next(filter(None, map(item.get, keys)), None)) for item in items if isinstance(item, dict)]
     if len(names) == len(items) and part in names:
+        if names.count(part) > 1:
+            alike = [str(number) for number, name in enumerate(names) if name == part]
+            raise _NoSuchPartError(f"{shown(path)} has {len(alike)} entries '{part}': say which, {listed(alike)}.")
         return names.index(part)
     if names and not part.isdecimal():
         raise _NoSuchPartError(f"{shown(path)} has no '{part}'.{near(part, names)} There are: {listed(names)}.")

@@ -98,6 +98,10 @@ def run(
     gpus: Annotated[
         int | None, typer.Option("--gpus", metavar="N", min=0, help="With Ray: GPUs of each stage.")
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", metavar="TRACKER", help="Tell tensorboard, mlflow, wandb or trackio too. Repeatable."),
+    ] = None,
     lang: LanguageOption = Language.en,
 ) -> None:
     """Train what is missing of a study, then write its table and report.
@@ -114,7 +118,8 @@ def run(
         if followed(read):
             raise typer.Exit
         with executor_of(read, executor, processes, address=address, cpus=cpus, gpus=gpus) as execute:
-            status = run_command(read, out or Path("runs") / read.study.name, force or [], lang.value, execute)
+            directory = out or Path("runs") / read.study.name
+            status = run_command(read, directory, force or [], lang.value, track or [], execute)
     raise typer.Exit(status)
 
 
@@ -177,6 +182,65 @@ def report(directory: RunArgument, lang: LanguageOption = Language.en) -> None:
         from tuneoff.commands.report import report_command
 
         report_command(directory, lang.value)
+
+
+@app.command()
+def export(
+    directory: RunArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write, empty or not there yet.")],
+    technique: Annotated[str | None, typer.Option("--technique", metavar="NAME", help="If there are several.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="If there are several.")] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="If there are several.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="The first that is done if left out, never the best.")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Fold an adapter into its base: a plain model.")] = False,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="ID_OR_DIR", help="The pre-trained model, if it is elsewhere now.")
+    ] = None,
+    push: Annotated[str | None, typer.Option("--push", metavar="OWNER/NAME", help="Upload it to the hub.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do not upload: say what would be.")] = False,
+) -> None:
+    """Write a trained classifier as a folder for transformers or peft, with tokenizer, model card and snippet.
+
+    What was written is loaded again by plain transformers or peft, and its logits are compared. Exit status: 0
+    exported, 2 bad input.
+    """
+    with _plain_errors():
+        from tuneoff.commands.export import export_command, push_of
+
+        asked = push_of(push, private=private, dry_run=dry_run)
+        named = {"technique": technique, "model": model, "task": task}
+        export_command(directory, to, **named, seed=seed, merge=merge, base=base, push=asked)
+
+
+@app.command()
+def predict(
+    directory: RunArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv or .parquet with the text columns.")],
+    technique: Annotated[str | None, typer.Option("--technique", help="Needed if there are several.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Its name in the study, if there are several.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Its name in the study, if there are several.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The first one that is done, if left out.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="OUT", help="Where to write; printed if left out.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="jsonl, csv, parquet or russian-superglue; else by --to's suffix.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --to if it is there.")] = False,
+) -> None:
+    """Give new texts labels and probabilities, by the classifier of a finished run.
+
+    Rows keep their order; each has its own idx or id if there is one, its number, its label, and a probability for each
+    class. A file of any size can be read: it is computed in chunks.
+
+    Exit status: 0 predicted, 2 bad input.
+    """
+    with _plain_errors():
+        from tuneoff.commands.predict import predict_command
+
+        chosen = {"technique": technique, "model": model, "task": task}
+        predict_command(directory, file, **chosen, seed=seed, to=to, form=form, force=force)
 
 
 @app.command()

@@ -23,18 +23,22 @@ INNER_KEPT = 3  # and of the inner size of its feed-forward part
 
 @dataclass(frozen=True)
 class Work:
-    """Tokens that a stage passes through the model, counted as forward passes: an estimate to divide time by."""
+    """Tokens that a stage passes through the model, counted as forward passes: an estimate to divide time by.
+
+    `beside_evaluation` is what is computed before each evaluation on the way, to fit the head.
+    """
 
     before: float
     per_step: float
     per_evaluation: Mapping[str, float]
+    beside_evaluation: float = 0.0
 
     def total(self, stage: PlannedStage) -> float:
         """Return the work of a whole stage; its budget must be known."""
         assert stage.budget is not None
         budget = stage.budget
         evaluations = len({*range(0, budget.steps, budget.eval_every), budget.steps})
-        watched = self.per_evaluation.get(budget.eval_on, 0.0) * evaluations
+        watched = (self.per_evaluation.get(budget.eval_on, 0.0) + self.beside_evaluation) * evaluations
         at_end = [split for split in self.per_evaluation if split == "test" or split.startswith(ALSO)]
         last = sum(self.per_evaluation[split] for split in at_end if split != budget.eval_on and budget.opens_test)
         return self.before + self.per_step * budget.steps + watched + last
@@ -64,6 +68,7 @@ class Cost:
     Of the memory, `fixed` is for weights, gradients and moments, `per_token` for each token computed at once.
     `copies` are the numbers kept beside each trained one. `layers_once` of the `depth` layers are computed once, and
     `cached` bytes a token are kept of that on disk. With `head_alone` all are, and a vector a text is kept.
+    With `pairs` each row of a step is read with another one, and train is read before each evaluation.
     """
 
     parameters: Mapping[str, int]
@@ -76,6 +81,7 @@ class Cost:
     layers_once: int
     depth: int
     cached: int
+    pairs: bool = False
 
 
 def estimate_cost(
@@ -102,7 +108,8 @@ def estimate_cost(
     per_token = 0 if alone else BYTES * _kept_per_token(meta)
     cached = BYTES * int(getattr(config, "hidden_size", 0)) if layers_once else 0
     disk = BYTES * counts["trained"]
-    return Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, _depth(config), cached)
+    pairs = technique.fits_head
+    return Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, _depth(config), cached, pairs)
 
 
 def peak_memory(cost: Cost, tokens: int, used_rows: int, made: float | None = None) -> int:
@@ -149,16 +156,22 @@ def _text_config(meta: TextClassifier) -> Any:
 
 
 def estimate_work(
-    head_alone: bool, lengths: Mapping[str, float], rows: Mapping[str, int], batch_size: int, below: float = 0.0
+    head_alone: bool,
+    lengths: Mapping[str, float],
+    rows: Mapping[str, int],
+    batch_size: int,
+    below: float = 0.0,
+    *,
+    pairs: bool = False,
 ) -> Work:
     """Return a stage's work from the mean length (tokens) and the number of rows of each split.
 
-    `below` is the share of the layers that is computed once, before the first step.
+    `below` is the share of the layers that is computed once, before the first step; `pairs` as in `Cost`.
     """
     tokens = {split: lengths[split] * rows[split] for split in rows}
     if head_alone:
         return Work(sum(tokens.values()), 0.0, {})
     above = 1.0 - below
-    per_step = above * FORWARD_AND_BACKWARD * min(batch_size, rows["train"]) * lengths["train"]
+    per_step = above * FORWARD_AND_BACKWARD * min(batch_size, rows["train"]) * lengths["train"] * (1 + pairs)
     evaluations = {split: above * count for split, count in tokens.items() if split != "train"}
-    return Work(below * sum(tokens.values()), per_step, evaluations)
+    return Work(below * sum(tokens.values()), per_step, evaluations, tokens["train"] if pairs else 0.0)

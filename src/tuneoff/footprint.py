@@ -12,20 +12,32 @@ from tuneoff.models.text import Tokens
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.training.job import Execution
 
-Kind = tuple[str, str]  # a model and a chain: what stages of other seeds and folds share
+Kind = tuple[str, str, str]  # a model, a task and a chain: what stages of other seeds and folds share
 
 
 def kind_of(stage: PlannedStage) -> Kind:
     """Return which stages a stage is like, in all but seed and fold."""
-    return stage.address.model, stage.address.chain
+    return stage.address.model, stage.address.task, stage.address.chain
 
 
-def costs_by_kind(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: int) -> dict[Kind, Cost]:
-    """Return the cost of the stages of each kind, from the shapes of the models alone."""
+def costs_by_kind(plan: Plan, models: Mapping[str, ResolvedModel], n_classes: Mapping[str, int]) -> dict[Kind, Cost]:
+    """Return the cost of the stages of each kind, from the shapes of the models alone.
+
+    `n_classes` has the number of classes by task; stages of a task that it lacks are left out.
+    """
     protocol = plan.study.protocol
     switches = protocol.reuse_activations, protocol.compact_vocabulary
     first = {kind_of(stage): stage for stage in reversed(plan.stages)}
-    return {kind: estimate_cost(stage, models[kind[0]], n_classes, *switches) for kind, stage in first.items()}
+    alike: dict[tuple[str, str, int], Cost] = {}
+    found = {}
+    for kind, stage in first.items():
+        model, task, chain = kind
+        if task in n_classes:
+            shape = model, chain, n_classes[task]
+            if shape not in alike:
+                alike[shape] = estimate_cost(stage, models[model], n_classes[task], *switches)
+            found[kind] = alike[shape]
+    return found
 
 
 def texts_of(tokens: Mapping[str, Tokens]) -> Texts:
@@ -70,10 +82,15 @@ def kept_bytes(plan: Plan, costs: Mapping[Kind, Cost], stages: Iterable[PlannedS
     return sum(costs[kind_of(stage)].disk for stage in kept)
 
 
-def cache_bytes(costs: Mapping[Kind, Cost], texts: Mapping[str, Texts], stages: Iterable[PlannedStage]) -> int:
-    """Return the bytes of frozen layers' activations, once for all stages of a model that begin at the same layer."""
+def cache_bytes(
+    costs: Mapping[Kind, Cost], texts: Mapping[tuple[str, str], Texts], stages: Iterable[PlannedStage]
+) -> int:
+    """Return the bytes of frozen layers' activations, once for all stages of a place that begin at the same layer.
+
+    `texts` are by model and task.
+    """
     kept = {}
     for stage in stages:
-        cost = costs[kind_of(stage)]
-        kept[stage.address.model, cost.layers_once] = cost.cached * texts[stage.address.model].tokens
+        cost, place = costs[kind_of(stage)], (stage.address.model, stage.address.task)
+        kept[place, cost.layers_once] = cost.cached * texts[place].tokens
     return sum(kept.values())

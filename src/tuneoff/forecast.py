@@ -79,6 +79,8 @@ def stage_seconds(budget: StageBudget, cost: Cost, pace: Pace, texts: Texts) -> 
     above = cost.depth - below
     training = budget.steps * (a_step * pace.step.of(above) + _table_numbers(cost, texts) * pace.number)
     splits = evaluations(budget, [split for split in texts.lengths if split.startswith(ALSO)])
+    if cost.pairs:
+        splits += ["train"] * splits.count(budget.eval_on)
     evaluated = sum(int(texts.lengths[split].sum()) for split in splits if split in texts.lengths)
     return Seconds(before, training, evaluated * pace.evaluation.of(above))
 

@@ -108,6 +108,12 @@ class Plan:
 
         return replace(self, stages=[stage for stage in self.stages if is_needed(stage)])
 
+    def of_task(self, task: str) -> "Plan":
+        """Return the plan of one of several tasks."""
+        stages = [stage for stage in self.stages if stage.address.task == task]
+        tuning = [one for one in self.tuning if one.trials[0].address.task == task]
+        return replace(self, stages=stages, tuning=tuning)
+
     def without_waiting(self) -> "Plan":
         """Return the plan of the stages that do not wait for settings to be chosen."""
         return replace(self, stages=[stage for stage in self.stages if stage.key])
@@ -147,12 +153,12 @@ def make_plan(study: Study, questions: list[Question], store: Store | None) -> P
 
 
 def _in_order(questions: list[Question], study: Study) -> list[tuple[Question, int]]:
-    """Return each question with each seed: model by model, and all folds of a seed before the next seed."""
-    models = dict.fromkeys(question.model.name for question in questions)
+    """Return each question with each seed: place by place, and all folds of a seed before the next seed."""
+    places = dict.fromkeys(question.place[:2] for question in questions)
     return [
         (question, seed)
-        for model in models
+        for place in places
         for seed in study.protocol.seed_list
         for question in questions
-        if question.model.name == model
+        if question.place[:2] == place
     ]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.choosing import ChooseBy
+from tuneoff.errors import StudyError
 from tuneoff.files import digest
 from tuneoff.store import StageAddress, StageRecord, Store
 from tuneoff.study import Protocol
@@ -104,6 +105,12 @@ def plan_stage(
     """
     from tuneoff.training.seeds import derive
 
+    reads_pairs = get(spec.technique)(spec.settings).reads_pairs
+    if reads_pairs and question.data and len(question.data.text_fields) != 2:
+        raise StudyError(
+            f"technique '{spec.chain}': `features: pair` wants a task of two texts, and {question.task_name} has "
+            f"{len(question.data.text_fields)}: leave it out"
+        )
     optimization = resolve_optimization(protocol, spec)
     budget = resolve_budget(protocol, spec, len(question.data.splits["train"]) if question.data else None)
     if budget and address.tuning is not None:
@@ -125,6 +132,9 @@ def plan_stage(
             "precision": question.precision,
             "parent": digest(training_parts(parent.key_parts)) if parent and parent.key_parts else None,
         }
+        groups = question.data.splits["train"].groups
+        if groups and get(spec.technique).uses_groups:  # left out elsewhere, so that older keys stay valid
+            parts["groups"] = digest(list(groups))
         if question.data.also and budget.opens_test:  # left out where there is none, so that older keys stay valid
             parts["also_test"] = dict(question.data.also)
     return PlannedStage(

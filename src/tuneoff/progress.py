@@ -105,14 +105,18 @@ class Reporter:
             self._say(f"    [yellow]{SHORTAGE[row['event']].format(**row)}[/yellow]")
             return
         own, work = self._under_way[stage.address], self._work[stage.address]
+        assert stage.budget is not None
         if own.tokens_since is None:  # a stage that goes on has spent seconds before
             own.tokens_since = row["seconds"]
         elif row["event"] == "train":
             own.tokens += row["tokens"]
-        own.done += work.per_step if row["event"] == "train" else work.per_evaluation.get(row["split"], 0.0)
+        if row["event"] == "train":
+            own.done += work.per_step
+        else:
+            own.done += work.per_evaluation.get(row["split"], 0.0)
+            own.done += work.beside_evaluation if row["split"] == stage.budget.eval_on else 0.0
         if work.before and not own.done:
             own.done = work.before
-        assert stage.budget is not None
         share = row["stage_step"] / stage.budget.steps
         left = self._left(self._total - self._done_by_now)
         seconds = max(row["seconds"] - own.tokens_since, 1e-9)
@@ -164,7 +168,10 @@ class Reporter:
 
     def _title(self, stage: PlannedStage) -> str:
         title = f"{stage.address.chain}, {stage.address.title}"
-        return f"{stage.address.model}: {title}" if len(self._plan.study.models) > 1 else title
+        study = self._plan.study
+        place = [stage.address.model] if len(study.models) > 1 else []
+        place += [stage.address.task] if len(study.tasks) > 1 else []
+        return f"{', '.join(place)}: {title}" if place else title
 
     def _say(self, text: str) -> None:
         """Print a line, which a terminal may wrap and nothing else: paths in it are there to be copied."""

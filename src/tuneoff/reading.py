@@ -16,7 +16,7 @@ from tuneoff.technique_entries import TechniqueReader
 from tuneoff.words import described, listed, near, shortened
 from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, to_yaml
 
-TOP_LEVEL = ("name", "title", "model", "models", "task", "techniques", "protocol")
+TOP_LEVEL = ("name", "title", "model", "models", "task", "tasks", "techniques", "protocol")
 SUFFIXES = (".yaml", ".yml")
 
 
@@ -70,7 +70,11 @@ def shipped_studies() -> dict[str, str]:
 def resolved_yaml(study: Study) -> str:
     """Return a study as YAML with every setting written out; reading it gives an equal study."""
     heading = "# Every setting of this study; what techniques add by default is in the records of their stages."
-    return f"{heading}\n{to_yaml(study.model_dump(mode='json'))}"
+    written: dict[str, Any] = {}
+    for key, value in study.model_dump(mode="json").items():
+        one = key == "tasks" and len(value) == 1  # as before there could be several, for who reads such a file
+        written |= {"task": value[0]} if one else {key: value}
+    return f"{heading}\n{to_yaml(written)}"
 
 
 def _shipped_names() -> list[str]:
@@ -140,16 +144,16 @@ class _Reader:
                 self.complaints.unknown_key((key,), TOP_LEVEL, " of a study")
         heading = {key: self.given[key] for key in ("name", "title") if self.given.get(key) is not None}
         models = self._models()
-        task = self._task()
+        tasks = self._tasks()
         protocol = self._protocol()
         techniques = TechniqueReader(self.complaints).read(self.given["techniques"])
         # The sections are checked above, so stand-ins here leave the heading's own problems alone to be found.
-        parts = {"models": [{"id": "-"}], "task": {}, "techniques": ["full"]}
+        parts = {"models": [{"id": "-"}], "tasks": [{}], "techniques": ["full"]}
         checked = self.complaints.section(Study, {"name": default_name, **heading, **parts}, ())
         self.complaints.raise_any()
-        assert checked and models and task and protocol and techniques
+        assert checked and models and tasks and protocol and techniques
         study = checked.model_copy(
-            update={"models": models, "task": task, "techniques": techniques, "protocol": protocol}
+            update={"models": models, "tasks": tasks, "techniques": techniques, "protocol": protocol}
         )
         _told_by(self.complaints, ("techniques",), lambda: _compose(study))
         self.complaints.raise_any()
@@ -191,17 +195,47 @@ class _Reader:
     def _protocol(self) -> Protocol | None:
         return self.complaints.section(Protocol, self.given.get("protocol", {}), ("protocol",), " of protocol")
 
-    def _task(self) -> TaskSpec | None:
-        from tuneoff.tasks import builtin_names, check_task, with_further
+    def _tasks(self) -> list[TaskSpec]:
+        from tuneoff.tasks import builtin_names
 
-        given = self.given.get("task")
-        if given is None:
+        one, several = self.given.get("task"), self.given.get("tasks")
+        if one is not None and several is not None:
+            self.complaints.add(("tasks",), "task and tasks are both given. Keep one of them.")
+            return []
+        if one is not None:
+            only = self._task(one, ("task",))
+            return [only] if only else []
+        if several is None:
             self.complaints.add((), f"'task' is missing. Name a built-in one ({listed(builtin_names())}), or files.")
-            return None
-        task = self.complaints.section(TaskSpec, given, ("task",), " of a task")
+            return []
+        if not isinstance(several, list) or not several:
+            self.complaints.add(("tasks",), f"expected a list of tasks, found {described(several)}.")
+            return []
+        found = [self._task(entry, ("tasks", n)) for n, entry in enumerate(several)]
+        self._name_tasks(found)
+        return [task for task in found if task]
+
+    def _task(self, given: Any, path: KeyPath) -> TaskSpec | None:
+        from tuneoff.tasks import check_task, with_further
+
+        task = self.complaints.section(TaskSpec, given, path, " of a task")
+        wrong = len(self.complaints.problems)
         if task:
-            _told_by(self.complaints, ("task",), lambda: check_task(task))
-        return task and with_further(task)
+            _told_by(self.complaints, path, lambda: check_task(task), "task")
+        return with_further(task) if task and len(self.complaints.problems) == wrong else None
+
+    def _name_tasks(self, found: list[TaskSpec | None]) -> None:
+        """Complain about tasks that would have the same name in folders."""
+        from tuneoff.tasks import task_name
+
+        names: dict[str, int] = {}
+        for n, task in enumerate(found):
+            name = task_name(task) if task else f"[{n}]"
+            if names.setdefault(name, n) != n:
+                self.complaints.add(
+                    ("tasks", n),
+                    f"is called '{name}' as tasks[{names[name]}] is. Give one of them another name: `called: NAME`.",
+                )
 
 
 def _compose(study: Study) -> object:
@@ -216,13 +250,16 @@ def _check_spaces(study: Study) -> None:
     check_spaces(study)
 
 
-def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object]) -> None:
-    """Run a check that raises StudyError with lines such as 'task.label: ...', and give each its place in the file."""
+def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object], word: str | None = None) -> None:
+    """Run a check that raises StudyError with lines such as 'task.label: ...', and give each its place in the file.
+
+    `word` is what the lines begin with, where that is not what the path begins with.
+    """
     try:
         check()
     except StudyError as error:
         for problem in error.problems:
-            key = re.match(rf"{path[0]}(?:\.(\w+))?: ", problem)
+            key = re.match(rf"{word or path[0]}(?:\.(\w+))?: ", problem)
             inner = (*path, key[1]) if key and key[1] else _of_technique(complaints, problem) or path
             text = problem[key.end() :] if key else problem
             complaints.add(inner, f"{text.rstrip('.')}.")

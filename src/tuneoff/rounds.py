@@ -45,9 +45,11 @@ def _is_due(race: Standing, seeds: int) -> bool:
 
 
 def _tell(races: Mapping[Place, Standing], listener: "Listener") -> None:
-    for (model, _), race in races.items():
+    models, tasks = ({place[part] for place in races} for part in (0, 1))
+    for (model, task), race in races.items():
         text = " ".join(sentence["text"] for sentence in race.sentences())
-        listener.announce((f"{model}: {text}" if len(races) > 1 else text).rstrip("."))
+        place = ", ".join([*([model] if len(models) > 1 else []), *([task] if len(tasks) > 1 else [])])
+        listener.announce((f"{place}: {text}" if place else text).rstrip("."))
 
 
 def _hours_with(plan: Plan, store: Store, racing: Mapping[Place, Collection[str]], seeds: int) -> float:

@@ -19,7 +19,7 @@ from tuneoff.models.activation_cache import tidy_cache
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
 from tuneoff.models.resolve import resolve_model
-from tuneoff.models.text import Tokens
+from tuneoff.models.starting import starting_notes
 from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
 from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
@@ -30,7 +30,7 @@ from tuneoff.training.job import Execution
 from tuneoff.training.limit import check_limit
 from tuneoff.training.memory import keep_freed_memory, return_freed_memory
 from tuneoff.training.untouched import pair_cosines
-from tuneoff.training.workplace import Workplace
+from tuneoff.training.workplace import Lengths, Workplace
 from tuneoff.tuning_plan import described as describe_tuning
 
 if TYPE_CHECKING:
@@ -46,10 +46,18 @@ class Prepared:
     """
 
     read: "ReadStudy"
-    task: StudyTask
+    tasks: Mapping[str, StudyTask]
     questions: list[Question]
     places: Mapping[Place, Workplace]
     execute: Executor = run_plan
+
+    def of_task(self, name: str) -> "Prepared":
+        """Return the same as if the study had this task alone."""
+        spec = self.read.study.tasks[list(self.tasks).index(name)]
+        read = replace(self.read, study=self.read.study.model_copy(update={"tasks": [spec]}))
+        questions = [question for question in self.questions if question.task_name == name]
+        places = {key: place for key, place in self.places.items() if key[1] == name}
+        return Prepared(read, {name: self.tasks[name]}, questions, places)
 
 
 def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
@@ -64,9 +72,11 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     device = choose_device(study.protocol)
     check_limit(limit, device)
     precision = choose_precision(study.protocol, device)
-    listener.announce("reading the task")
-    task = load_study_task(study, read.base)
-    name = task_name(study.task)
+    tasks = {}
+    for number, asked in enumerate(study.tasks):
+        name = task_name(asked)
+        listener.announce(f"reading {name}" if len(study.tasks) > 1 else "reading the task")
+        tasks[name] = load_study_task(study, read.base, number)
     accelerator = make_accelerator(device)
     protocol = study.protocol
     micro_tokens = protocol.micro_tokens or (GPU_FORWARD_TOKENS if device.type == "cuda" else MICRO_TOKENS)
@@ -83,13 +93,17 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     for spec in study.models:
         listener.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
+        notes = [note for task in tasks.values() for note in starting_notes(model, task.whole.classes)]
+        for note in dict.fromkeys(notes):
+            listener.note(note)
         told = listener.features, listener.note
-        for fold, data in task.by_fold.items():
-            questions.append(Question(model, name, data, precision, fold))
-            places[model.name, name, fold] = Workplace(
-                model, data, accelerator, precision, execution, *told, automatic_budget=automatic, limit=limit
-            )
-    return Prepared(read, task, questions, places)
+        for name, task in tasks.items():
+            for fold, data in task.by_fold.items():
+                questions.append(Question(model, name, data, precision, fold))
+                places[model.name, name, fold] = Workplace(
+                    model, data, accelerator, precision, execution, *told, automatic_budget=automatic, limit=limit
+                )
+    return Prepared(read, tasks, questions, places)
 
 
 class Listener(Protocol):
@@ -163,7 +177,8 @@ def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Seque
         plan = _choose_settings(plan, prepared, store, listener).without_waiting()
     prepared.execute(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
     # What techniques are held against takes up to a minute, and no stage needs it: training begins without it.
-    keep_task_files(store, task_name(read.study.task), prepared.task, listener.announce)
+    for name, task in prepared.tasks.items():
+        keep_task_files(store, name, task, listener.announce)
     _keep_cosines(prepared, store, listener)
     if read.study.protocol.until_clear is not None:
         from tuneoff.rounds import run_rounds
@@ -223,17 +238,20 @@ def expected_work(plan: Plan, prepared: Prepared) -> dict[StageAddress, Work]:
     """Return the work of each stage that would be computed, from the tokens that it will read."""
     found: dict[StageAddress, Work] = {}
     protocol = plan.study.protocol
-    costs: dict[tuple[str, str], Cost] = {}
+    costs: dict[Any, Cost] = {}
     for stage in plan.to_run:
         place = prepared.places[stage.address.place]
-        kind = (stage.address.model, stage.address.chain)
+        kind = (stage.address.model, stage.address.chain, len(place.data.classes))
         if kind not in costs:
             costs[kind] = estimate_cost(stage, place.model, len(place.data.classes), protocol.reuse_activations)
         cost = costs[kind]
-        lengths = {split: mean_length(tokens) for split, tokens in place.tokens().items()}
-        rows = {split: len(tokens.ids) for split, tokens in place.tokens().items()}
+        read = place.read()
+        lengths = {split: one.mean for split, one in read.items()}
+        rows = {split: len(one.lengths) for split, one in read.items()}
         below = cost.layers_once / cost.depth
-        found[stage.address] = estimate_work(cost.head_alone, lengths, rows, protocol.batch_size, below)
+        found[stage.address] = estimate_work(
+            cost.head_alone, lengths, rows, protocol.batch_size, below, pairs=cost.pairs
+        )
     return found
 
 
@@ -251,13 +269,18 @@ def describe(prepared: Prepared, store: Store) -> None:
         if fold:  # the first describes what all share
             continue
         meta = build_meta(place.model, len(place.data.classes))
+        classes = {len(one.data.classes) for (model, *_), one in prepared.places.items() if model == model_name}
+        heads = sum(value.numel() for value in meta.head_parameters().values())
         counts = {
             "parameters": sum(value.numel() for value in meta.backbone_parameters().values()),
-            "head_parameters": sum(value.numel() for value in meta.head_parameters().values()),
+            "head_parameters": heads if len(classes) == 1 else None,  # tasks with other classes have other heads
         }
         store.describe_model(model_name, {**describe_model(place.model), **counts})
-        places = [one for (model, _, _), one in prepared.places.items() if model == model_name]
-        store.describe_task(model_name, name, _with_tokens(describe_task(prepared.task.whole), places))
+        places = [one for (*of, _), one in prepared.places.items() if of == [model_name, name]]
+        store.describe_task(model_name, name, _with_tokens(describe_task(prepared.tasks[name].whole), places))
+        if len(prepared.tasks) > 1:
+            for one in places:
+                one.put_away()
 
 
 def _with_tokens(description: dict[str, Any], places: Sequence[Workplace]) -> dict[str, Any]:
@@ -265,21 +288,16 @@ def _with_tokens(description: dict[str, Any], places: Sequence[Workplace]) -> di
 
     Of several folds train and dev are the first one's, and test is what they hold out together.
     """
-    found = dict(places[0].tokens())
+    found = dict(places[0].read())
     if len(places) > 1:
-        held_out = [place.tokens()["test"] for place in places]
-        found["test"] = Tokens([ids for one in held_out for ids in one.ids], sum(one.cut for one in held_out))
-    for split, tokens in found.items():
-        lengths = sorted(len(ids) for ids in tokens.ids)
+        held_out = [place.read()["test"] for place in places]
+        found["test"] = Lengths(np.concatenate([one.lengths for one in held_out]), sum(one.cut for one in held_out))
+    for split, one in found.items():
+        lengths = sorted(one.lengths.tolist())
         description["splits"][split]["tokens"] = {
-            "mean": mean_length(tokens),
+            "mean": one.mean,
             "median": lengths[len(lengths) // 2],
             "max": lengths[-1],
-            "cut": tokens.cut / len(lengths),
+            "cut": one.cut / len(lengths),
         }
     return description
-
-
-def mean_length(tokens: Tokens) -> float:
-    """Return the mean number of tokens of a split's rows."""
-    return sum(len(ids) for ids in tokens.ids) / len(tokens.ids)

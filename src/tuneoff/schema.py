@@ -36,6 +36,7 @@ def study_schema() -> dict[str, Any]:
             "model": model,
             "models": {"type": "array", "items": model, "minItems": 1, "description": "Several models."},
             "task": task,
+            "tasks": {"type": "array", "items": task, "minItems": 1, "description": "Several tasks."},
             "techniques": {
                 "type": "array",
                 "items": _technique(),
@@ -44,8 +45,7 @@ def study_schema() -> dict[str, Any]:
             },
             "protocol": _ref("protocol"),
         },
-        "required": ["task"],
-        "oneOf": [{"required": ["model"]}, {"required": ["models"]}],
+        "allOf": [{"oneOf": [{"required": [one]}, {"required": [f"{one}s"]}]} for one in ("model", "task")],
         "additionalProperties": False,
         "definitions": definitions,
     }

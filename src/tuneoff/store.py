@@ -285,11 +285,11 @@ def unchanged_sha256(path: Path, _size: int, _changed: int) -> str:
 
 def _not_whole(study: Mapping[str, Any]) -> str | None:
     """Return what keeps a study that is kept from being read again; names make folders, so they lead nowhere else."""
-    for key in ("models", "techniques"):
+    for key in ("models", "techniques", *(["tasks"] if "tasks" in study else [])):
         entries = study.get(key)
         if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
             return f"{key} is no list of entries"
-        for entry in entries:
+        for entry in entries if key != "tasks" else ():
             name = entry.get("name") or ("model" if key == "models" else None)
             if not isinstance(name, str) or name in (".", "..") or "/" in name or "\\" in name:
                 return f"{key} has an entry with the name {name!r}"

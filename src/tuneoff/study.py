@@ -1,4 +1,4 @@
-"""The question a user asks, as checked models: models, task, techniques, protocol."""
+"""The question a user asks, as checked models: models, tasks, techniques, protocol."""
 
 import re
 import unicodedata
@@ -89,6 +89,9 @@ class TaskSpec(Section):
 
     name: str | None = unkeyed(
         None, doc="A built-in task (`tuneoff tasks` lists them), or a name for a task of your own."
+    )
+    called: Name | None = unkeyed(
+        None, doc="Name in folders and tables; needed where two tasks of a study would have the same."
     )
     train: str | None = unkeyed(None, doc="File (.jsonl, .csv, .tsv, .parquet), or the hub data set's split.")
     dev: str | None = unkeyed(None, doc="The same for choosing; cut out of train where needed if left out.")
@@ -254,14 +257,20 @@ class Protocol(Section):
 
 
 class Study(Section):
-    """A question: these models, this task, these techniques, under this protocol."""
+    """A question: these models, these tasks, these techniques, under this protocol."""
 
     name: Name = unkeyed("study", doc="Names the run directory; the file's name if left out.")
     title: str | None = unkeyed(None, doc="Shown above tables and in the report.", max_length=LONGEST_TITLE)
     models: list[ModelSpec] = unkeyed(doc="The models.", min_length=1)
-    task: TaskSpec = unkeyed(doc="The task.")
+    tasks: list[TaskSpec] = unkeyed(doc="The tasks.", min_length=1)
     techniques: list[TechniqueSpec] = unkeyed(doc="The techniques, in the order of the tables.", min_length=1)
     protocol: Protocol = unkeyed(Protocol(), doc="The protocol.")
+
+    @property
+    def task(self) -> TaskSpec:
+        """The task of a study that has one; raises ValueError where there are several."""
+        (only,) = self.tasks
+        return only
 
 
 DEFAULT_TECHNIQUES = ("full", "linear-probe", "lora", "linear-probe+full", "linear-probe+lora")

@@ -125,7 +125,7 @@ def test_under_a_limit_smaller_micro_batches_may_do(patient, machine, monkeypatc
 
 def parts(made):
     (place,) = made.places
-    costs = costs_by_kind(made.plan, {place.model.name: place.model}, len(made.data.classes))
+    costs = costs_by_kind(made.plan, {place.model.name: place.model}, {made.task_name: 2})
     return costs[kind_of(made.plan.stages[0])], texts_of(place.tokens()), place
 
 
@@ -159,7 +159,7 @@ def test_a_full_disk_is_an_error_and_a_nearly_full_one_a_warning(patient, machin
     made = patient(techniques=ALL, seeds=3)
     kept = list(CHECK.of_study(made))[1].evidence["kept"]
     full = made.prepared.questions[0].model
-    trained = costs_by_kind(made.plan, {full.name: full}, 2)
+    trained = costs_by_kind(made.plan, {full.name: full}, {made.task_name: 2})
     assert kept == 3 * 4 * sum(cost.parameters["trained"] for cost in trained.values())
     cost, texts, _ = parts(made)
     moved = cost.parameters["trained"] - cost.table.spared(texts.used)

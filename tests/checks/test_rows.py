@@ -32,6 +32,6 @@ def test_rows_are_named_by_their_numbers_in_the_file():
 
 def test_of_folds_the_first_is_trained_on(patient):
     made = patient(folds=4)
-    assert trained_data(made) is made.prepared.task.by_fold[0] and trained_data(made) is not made.data
+    assert trained_data(made) is made.task.by_fold[0] and trained_data(made) is not made.data
     plain = patient(eval_on="dev")
     assert trained_data(plain) is plain.data and list(labelled(plain.data)) == ["train", "dev", "test"]

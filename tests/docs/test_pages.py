@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 FOLDERS = ("src", "tests", "tools", "docs", "examples")
 HERE = "last_layers.py"  # the example of a page, which is not in the package
 

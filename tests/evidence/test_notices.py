@@ -19,8 +19,8 @@ def made(accuracies, examples, labels):
         for number, value in enumerate(accuracies)
     ]
     techniques = [{"name": run["technique"]} for run in runs]
-    study = {"protocol": {"eval_on": "dev"}, "techniques": techniques, "seeds": [0], "task": {}}
-    tasks = [{"model": "m", "splits": {"test": {"labels": labels}}}]
+    study = {"protocol": {"eval_on": "dev"}, "techniques": techniques, "seeds": [0], "tasks": [{}]}
+    tasks = [{"model": "m", "name": "t", "splits": {"test": {"labels": labels}}}]
     return {notice["id"]: notice for notice in notices(study, [], tasks, runs)}
 
 

@@ -194,3 +194,11 @@ def test_a_classifiers_reading_outlives_the_tokenizer(resolve):
 
 def test_models_read_in_other_ways_have_readings_of_their_own(resolve):
     assert reading(resolve("bert")) is not reading(resolve("bert", prefix="query: "))
+
+
+def test_a_template_for_two_texts_is_read_by_a_classifier_too(resolve):
+    """What a classifier learns of its tokenizer comes from texts of the template's own number."""
+    model = resolve("llama", template="{1} on {0}")
+    short, longer = reading(model).probes
+    assert len(short) < len(longer)
+    assert reading(resolve("llama")).probes[0].tolist() == short[:2].tolist()

@@ -24,7 +24,7 @@ def test_each_built_in_refuses_keys_that_do_not_fit(name):
     with pytest.raises(StudyError) as caught:
         check_task(TaskSpec(name=name, train="a.csv", text="a", hub="x/y"))
     assert [problem.partition(":")[0] for problem in caught.value.problems] == ["task.train", "task.hub", "task.text"]
-    assert f"built-in task {name}, which takes name, limit, drop_overlap, " in caught.value.problems[0]
+    assert f"built-in task {name}, which takes name, called, limit, drop_overlap, " in caught.value.problems[0]
 
 
 def test_names_are_those_that_can_be_trained_on():

@@ -15,7 +15,7 @@ def composed(*entries):
     """Compose entries as a study file has them; returns the stages by the technique's name."""
     study = Study(
         models=[ModelSpec(id="m")],
-        task=TaskSpec(name="mini_rte"),
+        tasks=[TaskSpec(name="mini_rte")],
         techniques=[TechniqueSpec.model_validate(entry) for entry in entries],
     )
     return {one.name: one.stages for one in compose(study)}

@@ -16,6 +16,7 @@ class Check:
     """One thing that can be wrong. A subclass gives a name, the question that it answers, and how it finds out.
 
     `quick` checks take seconds at most, and are made before every run. `of_study` looks at a study before it runs.
+    Of several tasks it is asked about one after the other, unless the check takes a study as a `whole`.
     `of_loop` looks at a model that is about to be trained, in a study or in a loop of one's own; it leaves the model's
     weights as they were.
     """
@@ -23,6 +24,7 @@ class Check:
     name: ClassVar[str]
     question: ClassVar[str]
     quick: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
 
     def of_study(self, patient: Patient) -> Iterator[Finding]:
         """Yield what is found in a study."""

@@ -1,6 +1,7 @@
 """Making the checks: of a study before it runs, all of them or the quick ones, and what they found."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tuneoff.checks import all_checks
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
 def examine(patient: "Patient", announce: Callable[[str], None]) -> list[Finding]:
     """Make every check of a study, and return what was found, errors first.
 
-    A stage's model is loaded once for all checks that train it a little; `announce` hears what is being done.
+    A stage's model is loaded once for all checks that train it a little; what these look for is in models and
+    techniques, so of several tasks the first one's rows serve. `announce` hears what is being done.
     """
     found: list[Finding] = []
     for check in all_checks():
         announce(f"checking {check.name}")
-        found += _guarded(check, check.of_study(patient))
+        found += _of_study(check, patient)
     from tuneoff.checks.of_stage import loop_of
 
-    for place, stage in patient.alone():
+    for place, stage in patient.by_task()[0].alone():
         announce(f"checking {stage.spec.technique} on {place.model.name}")
         loop = loop_of(stage, place)
         for check in all_checks():
@@ -34,9 +36,19 @@ def examine(patient: "Patient", announce: Callable[[str], None]) -> list[Finding
 
 def examine_quickly(patient: "Patient") -> list[Finding]:
     """Make the checks that take seconds, and return what was found, errors first."""
-    return worst_first(
-        [one for check in all_checks() if check.quick for one in _guarded(check, check.of_study(patient))]
-    )
+    return worst_first([one for check in all_checks() if check.quick for one in _of_study(check, patient)])
+
+
+def _of_study(check: Check, patient: "Patient") -> Iterator[Finding]:
+    """Yield what a check finds in a study; of several tasks each finding names its own, unless it takes all at once."""
+    tasks = patient.by_task()
+    if check.whole or len(tasks) == 1:
+        yield from _guarded(check, check.of_study(patient))
+        return
+    for one in tasks:
+        for finding in _guarded(check, check.of_study(one)):
+            about = f"{one.task_name}: {finding.about}" if finding.about else one.task_name
+            yield replace(finding, about=about)
 
 
 def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:

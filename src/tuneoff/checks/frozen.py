@@ -77,6 +77,7 @@ class Frozen(Check):
                 evidence={"tensors": len(stray), "numbers": _numbers(parameters, stray)},
             )
         dead = sorted(name for name in trained - seen.with_nonzero - loop.late if not name.endswith(KEY_BIASES))
+        dead = [] if loop.fit else dead  # fitted, without a gradient
         if dead:
             yield self.finding(
                 "error",

@@ -30,6 +30,9 @@ class Learning(Check):
         yield from problems
         if problems:
             return
+        if loop.fit is not None:
+            yield self._fitted(loop)
+            return
         tried: list[dict[str, float]] = []
         for rate in loop.rates or self._rates(loop):
             first, last, steps, right = self._fit(loop, rate)
@@ -50,6 +53,19 @@ class Learning(Check):
             about=loop.about,
             evidence={"tried": tried},
         )
+
+    def _fitted(self, loop: Loop) -> Finding:
+        """Return how well the examples are known after a fit without gradients, which need not be by heart."""
+        with loop.undone():
+            first = next(loop.steps(1, 0.0))
+            assert loop.fit is not None
+            loop.fit()
+            logits = loop.evaluated(loop.rows)
+            last = float(loop.loss(logits, loop.labels.cpu()))
+        right = int((logits.argmax(dim=1) == loop.labels.cpu()).sum())
+        evidence = {"loss_before": first, "loss_after": last, "right": right}
+        sentence = f"Fitted, {right} of {len(loop.labels)} examples are right: loss {first:.3f} -> {last:.3f}."
+        return self.finding("fine", sentence, about=loop.about, evidence=evidence)
 
     def _start(self, loop: Loop) -> Iterator[Finding]:
         """Yield an error where the loss is not ln(classes) with a zero head, or not finite with the real one."""

@@ -33,9 +33,25 @@ class Length(Check):
     quick = True
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
-        """Yield a finding for each model."""
+        """Yield a finding for each model, and an error for each technique whose virtual tokens find no room."""
         for place in patient.places:
             yield self._of_model(place)
+        yield from self._without_room(patient)
+
+    def _without_room(self, patient: "Patient") -> Iterator[Finding]:
+        from tuneoff.models.virtual_tokens import room_for, too_long
+        from tuneoff.training.build import make_technique
+
+        for place, stage in patient.alone():
+            count = make_technique(stage.spec).virtual_tokens
+            longest = max(len(ids) for one in place.tokens().values() for ids in one.ids)
+            if count and not room_for(place.model.config, longest, count):
+                about = f"{stage.spec.technique} on {place.model.name}"
+                sentence, _, advice = too_long(place.model.config, longest, count).partition(": ")
+                evidence = {"longest": longest, "virtual_tokens": count}
+                yield self.finding(
+                    "error", f"{sentence}.", advice[0].upper() + advice[1:], about=about, evidence=evidence
+                )
 
     def _of_model(self, place: Workplace) -> Finding:
         limit, name = place.model.max_length, place.model.name

@@ -21,7 +21,8 @@ class Loop:
     get (None: not known), and `late` those that get no gradient in the first steps, on purpose. `head` is the weight of
     the classifier's last layer, where it is known. `train_mode` and `eval_mode` switch dropout as the loop does; `loss`
     is the mean one of logits and labels; `optimizer` makes the loop's own from a learning rate, else it is AdamW;
-    `after_step` runs after the optimizer's step number 1, 2, .... With `batch_matters_on_purpose` a text's logits are
+    `after_step` runs after the optimizer's step number 1, 2, .... `fit` takes the place of steps where there are no
+    gradients. With `batch_matters_on_purpose` a text's logits are
     meant to depend on its batch. `rates` are those to fit the examples at, if not the check's own. `tolerance` is how
     far two ways of computing the same logits may lie apart, relative to their size. `seed` seeds dropout.
     """
@@ -41,6 +42,7 @@ class Loop:
     loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy
     optimizer: Optimizers | None = None
     after_step: Callable[[int], None] = lambda _: None
+    fit: Callable[[], None] | None = None
     batch_matters_on_purpose: bool = False
     tolerance: float = 1e-3
     seed: int = 0
@@ -67,7 +69,13 @@ class Loop:
 
         The optimizer steps when the next loss is asked for. What is not trained gets no gradient, unless the loop is to
         be taken as it is. Dropout is drawn from `seed`, and torch's global random state is put back afterwards.
+        Without gradients a step is to fit anew.
         """
+        if self.fit is not None:
+            for _ in range(count):
+                yield float(self.loss(self.evaluated(self.rows), self.labels.cpu()))
+                self.fit()
+            return
         if not as_it_is:
             for name, parameter in self.model.named_parameters():
                 parameter.requires_grad_(name in self.trained)
@@ -104,7 +112,10 @@ class Loop:
             self.model.zero_grad(set_to_none=True)
             with torch.no_grad():
                 for name, value in self._tensors().items():
-                    value.copy_(state[name])
+                    if value.shape == state[name].shape:
+                        value.copy_(state[name])
+                    else:  # rows of train that were kept
+                        value.data = state[name]
             for name, parameter in self.model.named_parameters():
                 parameter.requires_grad_(needed[name])
             self.eval_mode()

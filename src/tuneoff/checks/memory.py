@@ -72,6 +72,7 @@ class Memory(Check):
     name = "memory"
     question = "Do the stages fit into memory, and what they keep on the disk?"
     quick = True
+    whole = True
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
         """Yield a finding on memory and one on the disk."""
@@ -79,10 +80,15 @@ class Memory(Check):
         if not stages:
             yield self.finding("fine", "Everything is computed already, so no memory is needed.")
             return
-        places = {place.model.name: place for place in patient.places}
-        models = {name: place.model for name, place in places.items()}
-        costs = costs_by_kind(patient.plan, models, len(patient.data.classes))
-        texts = {name: texts_of(place.tokens()) for name, place in places.items()}
+        places = patient.first_places
+        models = {model: place.model for (model, _), place in places.items()}
+        classes = {task: len(place.data.classes) for (_, task), place in places.items()}
+        costs = costs_by_kind(patient.plan, models, classes)
+        texts = {}
+        for key, place in places.items():
+            texts[key] = texts_of(place.tokens())
+            if len(classes) > 1:
+                place.put_away()
         yield self._memory(stages, costs, texts, places)
         yield from self._disk(patient, costs, texts)
 
@@ -90,8 +96,8 @@ class Memory(Check):
         self,
         stages: list[PlannedStage],
         costs: Mapping[Kind, Cost],
-        texts: Mapping[str, Texts],
-        places: Mapping[str, "Workplace"],
+        texts: Mapping[tuple[str, str], Texts],
+        places: Mapping[tuple[str, str], "Workplace"],
     ) -> Finding:
         place = next(iter(places.values()))
         room = _room(place.accelerator.device, place.limit)
@@ -99,21 +105,22 @@ class Memory(Check):
             device = place.accelerator.device.type
             return self.finding("fine", f"How much memory {device} has is not known.", evidence={"device": device})
         first = {kind_of(stage): stage for stage in reversed(stages)}
-        needs = {kind: need(stage, costs[kind], texts[kind[0]], places[kind[0]]) for kind, stage in first.items()}
+        needs = {kind: need(stage, costs[kind], texts[kind[:2]], places[kind[:2]]) for kind, stage in first.items()}
         largest = max(needs, key=lambda kind: needs[kind].peak)
-        model, chain = largest
+        chain = largest[-1]
         found = needs[largest]
-        peaks = {f"{kind[1]} ({kind[0]})": one.peak for kind, one in needs.items()}
+        several = len({task for _, task in places}) > 1
+        peaks = {_titled(kind, several): one.peak for kind, one in needs.items()}
         evidence = {"predicted": peaks, "total": room.total, "free": room.free, "set_by": room.set_by}
-        said = f"{chain} ({model}) is predicted to take {size(found.peak)} of memory"
+        said = f"{_titled(largest, several)} is predicted to take {size(found.peak)} of memory"
         fatal = max(needs, key=lambda kind: needs[kind].least)
         if needs[fatal].least > room.total:
             return self.finding(
                 "error",
-                f"{fatal[1]} ({fatal[0]}) is predicted to take {size(needs[fatal].least)} of memory or more, and "
+                f"{_titled(fatal, several)} is predicted to take {size(needs[fatal].least)} of memory or more, and "
                 f"{room.set_by} has {size(room.total)}.",
                 LESS,
-                about=fatal[1],
+                about=fatal[-1],
                 evidence={**evidence, "least": needs[fatal].least},
             )
         if found.peak > room.total:
@@ -134,10 +141,12 @@ class Memory(Check):
             )
         return self.finding("fine", f"{said}, and {size(room.free)} are free.", evidence=evidence)
 
-    def _disk(self, patient: "Patient", costs: Mapping[Kind, Cost], texts: Mapping[str, Texts]) -> Iterator[Finding]:
+    def _disk(
+        self, patient: "Patient", costs: Mapping[Kind, Cost], texts: Mapping[tuple[str, str], Texts]
+    ) -> Iterator[Finding]:
         stages = patient.plan.to_run
         kept = kept_bytes(patient.plan, costs, stages)
-        numbers = (one.copies * moved_numbers(one, texts[model].used) for (model, _), one in costs.items())
+        numbers = (one.copies * moved_numbers(one, texts[kind[:2]].used) for kind, one in costs.items())
         checkpoint = WHILE_REPLACED * BYTES * max(numbers)
         cached = min(cache_bytes(costs, texts, stages), cache_limit())
         out, cache = _there(patient.store.root), _there(cache_folder())
@@ -172,6 +181,12 @@ class Memory(Check):
             f"{size(free)} of disk are free.",
             evidence=evidence,
         )
+
+
+def _titled(kind: Kind, several: bool) -> str:
+    """Return a kind of stage as it is named in a sentence; its task where there are several."""
+    model, task, chain = kind
+    return f"{chain} ({model}, {task})" if several else f"{chain} ({model})"
 
 
 def need(stage: PlannedStage, cost: Cost, texts: Texts, place: "Workplace") -> Need:

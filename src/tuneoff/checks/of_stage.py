@@ -62,9 +62,9 @@ def classifier_of(
 
 def spec_of(model: ResolvedModel) -> dict[str, Any]:
     """Return a resolved model as a study file would name it, every default written out, for another process."""
-    assert model.path is not None
+    assert model.folder is not None
     return {
-        "id": str(model.path),
+        "id": str(model.folder),
         "name": model.name,
         "pooling": model.pooling,
         "head": model.head,
@@ -110,6 +110,13 @@ def loop_of(stage: PlannedStage, place: Workplace) -> Loop:
             group["lr"] = rate * group.get("rate_factor", 1.0)
         return made
 
+    def fit() -> None:
+        rows = np.arange(len(labels), dtype=np.int64)
+        with torch.no_grad(), context():
+            vectors = inputs.vectors(classifier, "examples", rows)
+        technique.fit(classifier, vectors, torch.from_numpy(labels).to(device))
+
+    technique.hear_train(labels, None)
     first = set(technique.trainable_at(0, stage.budget.steps if stage.budget else 1, trained.keys()))
     return Loop(
         about=f"{stage.spec.chain.rpartition('+')[2]} on {place.model.name}",
@@ -117,11 +124,13 @@ def loop_of(stage: PlannedStage, place: Workplace) -> Loop:
         labels=torch.from_numpy(labels).to(device),
         classes=len(place.data.classes),
         logits=logits,
-        shortened=shortened,
+        # What the nearest of a few rows say may stay the same without a token.
+        shortened=None if technique.gradient_free else shortened,
         trained=trained,
-        expected=frozenset(trainable(sketch(technique, place.model, len(place.data.classes)))),
+        fit=fit if technique.gradient_free else None,
+        expected=frozenset(trainable(sketch(make_technique(stage.spec), place.model, len(place.data.classes)))),
         late=frozenset(trained.keys() - first),
-        head=classifier.head.weight if classifier.head is not None else None,
+        head=classifier.head.weight if isinstance(classifier.head, torch.nn.Linear) else None,
         train_mode=lambda: technique.train_mode(classifier),
         eval_mode=classifier.eval,
         loss=lambda found, wanted: technique.loss(found, wanted).mean(),

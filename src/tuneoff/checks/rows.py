@@ -14,7 +14,7 @@ MOST_NAMED = 5
 
 def trained_data(patient: "Patient") -> TaskData:
     """Return the data that a run trains on: of a task in folds the first fold's, whose test is not in its train."""
-    return next(iter(patient.prepared.task.by_fold.values()))
+    return next(iter(patient.task.by_fold.values()))
 
 
 def labelled(data: TaskData) -> dict[str, Split]:

@@ -46,6 +46,8 @@ class Seeding(Check):
                 about=about,
                 evidence={"tensors": moved},
             )
+        if not any(value.numel() for value in first.values()):
+            return self.finding("fine", "Nothing is drawn: it has no numbers before it is fitted.", about=about)
         drawn = [name for name, value in first.items() if not torch.equal(value, other[name])]
         if not drawn:
             return self.finding(

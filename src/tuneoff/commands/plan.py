@@ -1,6 +1,7 @@
 """`tuneoff plan`: what a study would compute, as far as it can be known from what is there."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,14 +21,14 @@ from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.plan import Plan, PlannedStage, Question, make_plan
 from tuneoff.reading import ReadStudy
 from tuneoff.store import Store
-from tuneoff.study import MICRO_TOKENS, Protocol
+from tuneoff.study import MICRO_TOKENS, Protocol, Study
 from tuneoff.tasks import known_labels, load_study_task, task_name
 from tuneoff.tasks.data_set import TaskData
 from tuneoff.training.device import choose_device, choose_precision, usable_threads
 from tuneoff.training.job import Execution
 from tuneoff.training.memory import keep_freed_memory
 from tuneoff.training.pilot import Circumstances, Line, Pace, measure_pace
-from tuneoff.words import visible
+from tuneoff.words import listed, visible
 
 CARD = 16 << 30  # bytes of the GPU that most people without a large one have
 
@@ -58,37 +59,37 @@ def describe_plan(
 
     Times are None unless it is `timed`.
     """
-    study, notes = read.study, []
+    study = read.study
+    notes: list[str] = []
     device = choose_device(study.protocol)
     precision = choose_precision(study.protocol, device)
-    data: TaskData | None = None
-    folds: Mapping[int | None, TaskData] = {}
-    try:
-        folds = load_study_task(study, read.base).by_fold
-        data = next(iter(folds.values()))
-    except DataNotHereError as error:
-        notes.append(f"rows and tokens are unknown, the data could not be read: {error}")
-    classes = data.classes if data else known_labels(study.task)
+    folds = _read_tasks(read, notes)
+    data = {name: next(iter(found.values()), None) for name, found in folds.items()}
+    classes = _count_classes(study, data)
     models: dict[str, ResolvedModel] = {}
     questions = []
     for spec in study.models:
         model = resolve_model(spec, need_weights=False)
         models[model.name] = model
-        name = task_name(study.task)
-        questions += [Question(model, name, folds.get(fold), precision, fold) for fold in study.protocol.fold_list]
+        for name, found in folds.items():
+            questions += [Question(model, name, found.get(fold), precision, fold) for fold in study.protocol.fold_list]
         if model.fingerprint is None:
             notes.append(f"{model.name}: its weights are not here, so what is done already cannot be told")
     plan = make_plan(study, questions, Store(out))
     notes += [*plan.tuning_notes, *plan.round_notes]
-    texts = {name: _texts(model, data, notes) for name, model in models.items()}
-    known_texts = {name: one for name, one in texts.items() if one is not None}
-    costs = costs_by_kind(plan, models, len(classes)) if classes else {}
-    if not classes:
-        notes.append("the classes are unknown without the data, so parameters are not counted")
+    texts = {(model, task): _texts(models[model], data[task], notes) for model in models for task in folds}
+    known_texts = {place: one for place, one in texts.items() if one is not None}
+    costs = costs_by_kind(plan, models, classes)
+    if missing := [name for name in folds if name not in classes]:
+        of = f" of {listed(missing)}" if len(folds) > 1 else ""
+        notes.append(f"the classes{of} are unknown without the data, so parameters are not counted")
+    if len(set(classes.values())) > 1:
+        notes.append(f"parameters are those of {next(iter(classes))}; tasks with other classes have other heads")
     how = Circumstances(_execution(study.protocol), device, precision)
-    paces = _paces(plan, models, texts, len(classes), how, announce) if timed and classes else {}
-    known = {kind: _Known(costs.get(kind), paces.get(kind), texts[kind[0]]) for kind in map(kind_of, plan.stages)}
-    stages = [_stage(stage, known[kind_of(stage)], how, data) for stage in plan.stages]
+    paces = _paces(plan, models, known_texts, classes, how, announce) if timed else {}
+    known = {kind: _Known(costs.get(kind), paces.get(kind), texts[kind[:2]]) for kind in map(kind_of, plan.stages)}
+    stages = [_stage(stage, known[kind_of(stage)], how, data[stage.address.task]) for stage in plan.stages]
+    counted = all(kind in costs for kind in known)
     return {
         "study": study.name,
         "out": out.as_posix(),
@@ -98,12 +99,33 @@ def describe_plan(
         "techniques": [_technique(one.name, plan, costs) for one in plan.techniques],
         "seconds_to_run": _seconds_to_run(plan, known),
         "card_bytes": CARD,
-        "disk_bytes": kept_bytes(plan, costs, plan.stages) if costs else None,
+        "disk_bytes": kept_bytes(plan, costs, plan.stages) if counted else None,
         "cache_bytes": cache_bytes(costs, known_texts, plan.stages)
-        if costs and len(known_texts) == len(texts)
+        if counted and len(known_texts) == len(texts)
         else None,
         "notes": notes,
     }
+
+
+def _read_tasks(read: ReadStudy, notes: list[str]) -> dict[str, Mapping[int | None, TaskData]]:
+    """Return each task's data by fold, as far as they are here; what cannot be read is noted."""
+    found: dict[str, Mapping[int | None, TaskData]] = {}
+    for place, spec in enumerate(read.study.tasks):
+        try:
+            found[task_name(spec)] = load_study_task(read.study, read.base, place).by_fold
+        except DataNotHereError as error:
+            found[task_name(spec)] = {}
+            notes.append(f"rows and tokens are unknown, the data could not be read: {error}")
+    return found
+
+
+def _count_classes(study: Study, data: Mapping[str, TaskData | None]) -> dict[str, int]:
+    """Return the number of classes by task, where it is known."""
+    found: dict[str, int] = {}
+    for (name, one), spec in zip(data.items(), study.tasks, strict=True):
+        labels = one.classes if one else known_labels(spec)
+        found |= {name: len(labels)} if labels else {}
+    return found
 
 
 def _execution(protocol: Protocol) -> Execution:
@@ -120,25 +142,30 @@ def _execution(protocol: Protocol) -> Execution:
 def _paces(
     plan: Plan,
     models: Mapping[str, ResolvedModel],
-    texts: Mapping[str, Texts | None],
-    n_classes: int,
+    texts: Mapping[tuple[str, str], Texts],
+    n_classes: Mapping[str, int],
     how: Circumstances,
     announce: Announce,
 ) -> dict[Kind, Pace]:
-    """Return the pace of each stage that would be computed; those that train alike are measured once."""
+    """Return the pace of each stage that would be computed.
+
+    Those that train alike are measured once, also on other tasks whose texts are about as long.
+    """
     keep_freed_memory()  # as a run does
     measured: dict[Any, Pace] = {}
     found: dict[Kind, Pace] = {}
     for stage in plan.to_run:
-        model, read = stage.address.model, texts[stage.address.model]
-        if read is None or kind_of(stage) in found:
+        model, task = stage.address.model, stage.address.task
+        read, classes = texts.get((model, task)), n_classes.get(task)
+        if read is None or classes is None or kind_of(stage) in found:
             continue
         settings = {**stage.spec.settings.keyed_values(), "learning_rate": None}
-        alike = (model, stage.spec.technique, json.dumps(settings, sort_keys=True, default=str))
+        lengths = read.usual_batch(plan.study.protocol.batch_size)
+        about = round(math.log2(max(1.0, sum(lengths) / len(lengths))))
+        alike = (model, stage.spec.technique, json.dumps(settings, sort_keys=True, default=str), about)
         if alike not in measured:
             announce(f"timing {stage.spec.technique} on a few layers of {model}")
-            lengths = read.usual_batch(plan.study.protocol.batch_size)
-            measured[alike] = measure_pace(stage, models[model], n_classes, lengths, how)
+            measured[alike] = measure_pace(stage, models[model], classes, lengths, how)
         found[kind_of(stage)] = measured[alike]
     return found
 
@@ -168,7 +195,8 @@ class _Known:
             return None
         below = self.cost.layers_once / self.cost.depth
         rows, means, size = self.texts.rows, self.texts.means, stage.budget.batch_size
-        return round(estimate_work(self.cost.head_alone, means, rows, size, below).total(stage))
+        work = estimate_work(self.cost.head_alone, means, rows, size, below, pairs=self.cost.pairs)
+        return round(work.total(stage))
 
     def memory(self, stage: PlannedStage, how: Circumstances) -> int | None:
         """The peak on a CPU."""
@@ -191,8 +219,8 @@ def _seconds_to_run(plan: Plan, known: Mapping[Kind, _Known]) -> float | None:
         if seconds is None or one.cost is None:
             return None
         found.append((stage, one.cost, seconds))
-    models = {stage.address.model: known[kind_of(stage)].texts for stage in plan.to_run}
-    reading = sum(texts.seconds for texts in models.values() if texts)
+    places = {kind_of(stage)[:2]: known[kind_of(stage)].texts for stage in plan.to_run}
+    reading = sum(texts.seconds for texts in places.values() if texts)
     return round(reading + study_seconds(found), 3)
 
 
@@ -236,8 +264,8 @@ def _stage(stage: PlannedStage, known: _Known, how: Circumstances, data: TaskDat
     }
 
 
-def _technique(name: str, plan: Plan, costs: Mapping[tuple[str, str], Cost]) -> dict[str, Any]:
+def _technique(name: str, plan: Plan, costs: Mapping[Kind, Cost]) -> dict[str, Any]:
     stages = [stage for stage in plan.stages if stage.address.chain == name]
-    by_model = {stage.address.model: costs.get(kind_of(stage)) for stage in stages}
+    by_model = {stage.address.model: costs.get(kind_of(stage)) for stage in reversed(stages)}  # the first task's
     counts = {model: dict(cost.parameters) if cost else None for model, cost in by_model.items()}
     return {"name": name, "parameters": counts}

@@ -15,7 +15,7 @@ COUNTED = "Token passes: tokens through the model, a training step's counted thr
 
 def tables(plan: Mapping[str, Any]) -> list[Table]:
     """Return a plan's tables: parameters of the techniques, and the stages."""
-    several = len({stage["model"] for stage in plan["stages"]}) > 1
+    several = _several(plan, "model")
     names = ("technique", "model") if several else ("technique",)
     techniques = _table(f"{plan['study']}: parameters", names, ("trained", "total", "as peft counts"))
     for one in plan["techniques"]:
@@ -27,17 +27,17 @@ def tables(plan: Mapping[str, Any]) -> list[Table]:
     timed = any(stage["seconds"] for stage in plan["stages"])
     work = "time" if timed else "token passes"
     stages = _table("stages", ("stage", "state"), ("seeds", "steps", "serves", work, "memory"))
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for stage in plan["stages"]:
-        groups.setdefault((stage["model"], stage["chain"]), []).append(stage)
-    for (model, chain), group in groups.items():
+        groups.setdefault((stage["model"], stage["task"], stage["chain"]), []).append(stage)
+    for group in groups.values():
         first = group[0]
         steps = str(first["budget"]["steps"]) if first["budget"] else UNKNOWN
         memory = _known(size, first["peak_memory_bytes"])
         seconds = first["seconds"]["total"] if first["seconds"] else None
         served = len(first["needed_by"])
         stages.add_row(
-            f"{model}: {chain}" if several else chain,
+            _titled(first, plan),
             _states(group),
             str(len(group)),
             steps,
@@ -52,6 +52,17 @@ def tables(plan: Mapping[str, Any]) -> list[Table]:
         f"Each stage is computed once a seed; serves: how many techniques use it. {TIMED if timed else COUNTED}"
     )
     return [techniques, stages]
+
+
+def _several(plan: Mapping[str, Any], what: str) -> bool:
+    """Return whether a plan is of several models, or tasks."""
+    return len({stage[what] for stage in plan["stages"]}) > 1
+
+
+def _titled(stage: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Return a stage's chain, with its model and task where there are several."""
+    place = ", ".join(str(stage[what]) for what in ("model", "task") if _several(plan, what))
+    return f"{place}: {stage['chain']}" if place else str(stage["chain"])
 
 
 def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
@@ -85,7 +96,7 @@ def _time(plan: Mapping[str, Any]) -> list[str]:
 
 def _card(plan: Mapping[str, Any]) -> list[str]:
     """Return how many tokens at once a usual GPU takes in each stage, where that is not what this study runs on."""
-    tokens = {stage["chain"]: stage["card_tokens"] for stage in plan["stages"]}
+    tokens = {_titled(stage, plan): stage["card_tokens"] for stage in plan["stages"]}
     if plan["device"] == "cuda" or None in tokens.values():
         return []
     fits = [f"{chain} {number:,}" for chain, number in tokens.items() if number]
@@ -100,5 +111,5 @@ def _reasons(plan: Mapping[str, Any]) -> list[str]:
     found: dict[str, dict[str, None]] = {}
     for stage in plan["stages"]:
         if stage["reason"]:
-            found.setdefault(f"{stage['state']}: {stage['reason']}", {})[stage["chain"]] = None
+            found.setdefault(f"{stage['state']}: {stage['reason']}", {})[_titled(stage, plan)] = None
     return [f"{', '.join(chains)} - {reason}" for reason, chains in found.items()]

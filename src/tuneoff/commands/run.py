@@ -14,8 +14,9 @@ from tuneoff.evidence.results import read_results
 from tuneoff.executors.local import Executor, run_plan
 from tuneoff.progress import Reporter
 from tuneoff.reading import ReadStudy
-from tuneoff.report import REPORT, terminal_table
+from tuneoff.report import REPORT, overview_tables, terminal_table
 from tuneoff.running import run_study
+from tuneoff.trackers.tracking import tracked
 from tuneoff.training.state import Interrupted
 from tuneoff.words import visible
 
@@ -51,26 +52,32 @@ class StopRequest:
 
 
 def run_command(
-    read: ReadStudy, out: Path, forced: Sequence[str] = (), language: str = "en", execute: Executor = run_plan
+    read: ReadStudy,
+    out: Path,
+    forced: Sequence[str] = (),
+    language: str = "en",
+    track: Sequence[str] = (),
+    execute: Executor = run_plan,
 ) -> int:
     """Run a study with progress on the error stream and the table on the output; returns the exit status.
 
-    `execute` computes the stages.
+    `track` names the trackers that are told of its runs; `execute` computes the stages.
     """
     check_names(forced)
     console = Console(stderr=True, highlight=False)
     stop = StopRequest(console)
     reporter = Reporter(console, stop)
     try:
-        with stop.listening():
-            store = run_study(read, out, reporter, forced, language, execute)
+        with stop.listening(), tracked(reporter, track, out) as listener:
+            store = run_study(read, out, listener, forced, language, execute)
     except Interrupted:
         _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130
     finally:
         reporter.close()
     results = read_results(store)
-    Console().print(terminal_table(results, language))
+    for table in [terminal_table(results, language), *overview_tables(results, language)]:
+        Console().print(table)
     _say(console, f"report: {out / REPORT}")
     return 1 if any(one["status"] == "failed" for one in results["runs"]) else 0
 

@@ -38,12 +38,14 @@ def notices(
     tasks: Sequence[dict[str, Any]],
     runs: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Return the notices that apply, in the order in which they should be read."""
+    """Return the notices that apply, in the order in which they should be read.
+
+    Of several tasks, one that does not hold for all of them has the names of those that it is about as `tasks`.
+    """
     found = [
         *_about_curves(study),
         *_about_runs(runs),
-        *_about_also(study, runs),
-        *_about_data(study, tasks, runs),
+        *_about_tasks(study, tasks, runs),
         *(_notice("misindexed", model=model["label"] or model["name"]) for model in models if _misindexed(model)),
         *_about_sameness(runs),
     ]
@@ -52,6 +54,26 @@ def notices(
 
 def _notice(name: str, **values: Any) -> dict[str, Any]:
     return said(NOTICES, name, **values)
+
+
+def _about_tasks(
+    study: dict[str, Any], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what is to be said of each task's data."""
+    names = list(dict.fromkeys(task["name"] for task in tasks))
+    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    for name, asked in zip(names, study["tasks"], strict=True):
+        own_runs = [run for run in runs if run["task"] == name]
+        own = [task for task in tasks if task["name"] == name]
+        for notice in [*_about_also(asked, own_runs), *_about_data(study, asked, own, own_runs)]:
+            _, about = found.setdefault(notice["text"], (notice, []))
+            about += [name] if name not in about else []
+    return [
+        notice
+        if len(about) == len(names)
+        else {**notice, "tasks": about, "text": f"{', '.join(about)}: {notice['text']}"}
+        for notice, about in found.values()
+    ]
 
 
 def _misindexed(model: dict[str, Any]) -> bool:
@@ -69,15 +91,15 @@ def _about_runs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*found, *([_notice("work_lost", seconds=lost)] if lost >= 1 else [])]
 
 
-def _about_also(study: dict[str, Any], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _about_also(asked: dict[str, Any], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     done = [run for run in runs if run["status"] == "done"]
-    names = study["task"].get("also_test") or {}
+    names = asked.get("also_test") or {}
     missing = {name: sum(run["also"][name]["accuracy"] is None for run in done) for name in names}
     return [_notice("also_missing", missing=n, done=len(done), further=name) for name, n in missing.items() if n]
 
 
 def _about_data(
-    study: dict[str, Any], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
+    study: dict[str, Any], asked: dict[str, Any], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     found = [_notice("test_examples", examples=n) for n in _examples(study, tasks, runs)]
     if folds := study["protocol"].get("folds"):
@@ -88,7 +110,7 @@ def _about_data(
             commonest = max(labels, key=lambda label: int(labels[label]))
             found.append(_notice("commonest_class", label=commonest, share=labels[commonest] / sum(labels.values())))
             found += _about_guessing(labels[commonest] / sum(labels.values()), task, runs)
-    if limit := study["task"].get("limit"):
+    if limit := asked.get("limit"):
         found.append(_notice("limited", limit=limit))
     return found
 
@@ -129,8 +151,10 @@ def _about_guessing(share: float, task: dict[str, Any], runs: Sequence[dict[str,
 def about_tuning(tuning: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what must be known of how settings were chosen: at an edge of what was tried, or not at all."""
     found = []
+    several = len({row["task"] for row in tuning}) > 1
     for row in tuning:
-        named = {"technique": row["chain"], "model": row["model"]}
+        model = f"{row['model']}, {row['task']}" if several else row["model"]
+        named = {"technique": row["chain"], "model": model}
         if row["chosen"] is None:
             continue
         trial = row["trials"][row["chosen"]]
@@ -142,14 +166,16 @@ def about_tuning(tuning: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def about_doctor(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the doctor's warnings, and the errors that were set aside."""
-    found = []
+    """Return the doctor's warnings, and the errors that were set aside; what holds for several things is said once."""
+    said: dict[tuple[str, str, str], list[str]] = {}
     for one in findings:
         name = "doctor_forced" if one["forced"] else "doctor_warning" if one["severity"] == "warning" else None
         if name:
-            about = one["about"] or "the study"
-            found.append(_notice(name, check=one["check"], about=about, sentence=one["sentence"]))
-    return found
+            said.setdefault((name, one["check"], one["sentence"]), []).append(one["about"] or "the study")
+    return [
+        _notice(name, check=check, about=", ".join(about), sentence=sentence)
+        for (name, check, sentence), about in said.items()
+    ]
 
 
 def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -162,9 +188,10 @@ def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         machine = run["machine"] or {}
         machines.append([machine.get(name) for name in ("device_name", "precision", "threads")])
+    several = len({task for _, task, _, _ in asked}) > 1
     found = [
-        _notice("settings_differ", model=model, technique=technique)
-        for (model, _, technique, _), kinds in asked.items()
+        _notice("settings_differ", model=f"{model}, {task}" if several else model, technique=technique)
+        for (model, task, technique, _), kinds in asked.items()
         if any(kind != kinds[0] for kind in kinds)
     ]
     if any(machine != machines[0] for machine in machines):

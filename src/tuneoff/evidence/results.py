@@ -12,6 +12,7 @@ from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.cosine import cosine_rows
 from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.notices import about_doctor, about_tuning, notices
+from tuneoff.evidence.over_tasks import rank_rows
 from tuneoff.evidence.race import seeds_by_round
 from tuneoff.evidence.rounds import Place, Standing, standing
 from tuneoff.evidence.runs import run_rows
@@ -43,15 +44,19 @@ def build_results(store: Store) -> dict[str, Any]:
     study = _study(store.study())
     records = {record.address: record for record in store.records()}
     models = _models(store, study)
-    tasks = [_task(store, model["name"], study["task"]) for model in models]
+    tasks = [_task(store, model["name"], spec) for model in models for spec in study["tasks"]]
     asked = _runs(study, models, records)
     rows, races = _asked_for(store, study, asked, records)
-    also = list(study["task"].get("also_test") or {})
-    runs = [{**run, "also": also_metrics(store, run, also)} for run in rows]
-    away = also_rows(store, runs, also)
+    also = {_task_name(spec): list(spec.get("also_test") or {}) for spec in study["tasks"]}
+    runs = [{**run, "also": also_metrics(store, run, also[run["task"]])} for run in rows]
+    away: dict[Key, dict[str, dict[str, Any]]] = {}
+    for name, further in also.items():
+        away |= also_rows(store, [run for run in runs if run["task"] == name], further)
     measured = answers(store, runs)
     tuning = tuning_rows(store, study, asked)
     doctor = finding_rows(store)
+    techniques = technique_rows(runs, study["techniques"], measured, away)
+    comparisons = _comparisons(study, tasks, measured, races)
     study["notices"] = [*notices(study, models, tasks, runs), *about_tuning(tuning), *about_doctor(doctor)]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -63,8 +68,9 @@ def build_results(store: Store) -> dict[str, Any]:
         "tuning": tuning,
         "details": detail_rows(store, study, runs),
         "runs": runs,
-        "techniques": technique_rows(runs, study["techniques"], measured, away),
-        "comparisons": _comparisons(study, tasks, measured, races),
+        "techniques": techniques,
+        "comparisons": comparisons,
+        "ranks": rank_rows(techniques, comparisons) if len(study["tasks"]) > 1 else [],
     }
 
 
@@ -74,7 +80,7 @@ def _comparisons(
     measured: Mapping[Key, Answers],
     races: Mapping[Place, Standing],
 ) -> list[dict[str, Any]]:
-    """Compare the techniques of each model with each other; those of different models are other questions."""
+    """Compare the techniques of each model on each task; those of different models are other questions."""
     margin = study["protocol"].get("margin")
     found = []
     for task in tasks:
@@ -90,12 +96,13 @@ def _models(store: Store, study: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _runs(study: Mapping[str, Any], models: Sequence[Mapping[str, Any]], records: Records) -> list[Run]:
-    """Return each run that the study may ask for: model by model, technique by technique."""
+    """Return each run that the study may ask for: model by model, task by task, technique by technique."""
     folds = range(study["protocol"]["folds"]) if study["protocol"].get("folds") else [None]
-    task = task_name(TaskSpec.model_validate(study["task"]))
+    tasks = [_task_name(spec) for spec in study["tasks"]]
     return [
         trace(technique, StageAddress(model["name"], task, technique["name"], seed, fold), records)
         for model in models
+        for task in tasks
         for technique in study["techniques"]
         for seed in _all_seeds(study)
         for fold in folds
@@ -147,13 +154,15 @@ def save_results(store: Store, results: Mapping[str, Any]) -> Path:
 def _study(asked: dict[str, Any]) -> dict[str, Any]:
     protocol = asked.get("protocol") or {}
     seeds = protocol.get("seeds", [0])
+    tasks = [dict(spec) for spec in asked.get("tasks") or [asked.get("task") or {}]]
     return {
         "name": asked.get("name"),
         "title": asked.get("title"),
         "protocol": protocol,
         "seeds": list(range(seeds)) if isinstance(seeds, int) else list(seeds),
         "models": list(asked.get("models") or []),
-        "task": dict(asked.get("task") or {}),
+        "task": tasks[0],
+        "tasks": tasks,
         "techniques": [_technique(entry) for entry in asked.get("techniques") or []],
     }
 
@@ -161,6 +170,15 @@ def _study(asked: dict[str, Any]) -> dict[str, Any]:
 def _technique(entry: Mapping[str, Any]) -> dict[str, Any]:
     name = str(entry["name"])
     return {"name": name, "use": str(entry.get("use") or name), "settings": dict(entry.get("settings") or {})}
+
+
+def asked_task(study: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the task of a study, as study.yaml has it, by the name of its folder; StopIteration for one it lacks."""
+    return next(task for task in study.get("tasks") or [study["task"]] if _task_name(task) == name)
+
+
+def _task_name(asked: Mapping[str, Any]) -> str:
+    return task_name(TaskSpec.model_validate(asked))
 
 
 def _model(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +191,7 @@ def _model(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    name = task_name(TaskSpec.model_validate(asked))
+    name = _task_name(asked)
     known: dict[str, Any] = dict.fromkeys(TASK_FIELDS)
     if (store.root / "stages" / model / name / "task.json").is_file():
         known |= store.task(model, name)

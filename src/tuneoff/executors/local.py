@@ -55,8 +55,9 @@ def run_plan(
     """Compute all stages that are not done, parents first; `places` has one workplace a (model, task, fold).
 
     A stage whose parent failed is skipped; one whose equal was computed under another name is copied. Raises
-    Interrupted where the observer asks to stop.
+    Interrupted where the observer asks to stop. What a workplace has in memory is put away while others are worked at.
     """
+    at: tuple[str, str] | None = None
     stages = {stage.address: stage for stage in plan.stages}
     for stage in plan.stages:
         if not stage.reason.runs:
@@ -69,12 +70,21 @@ def run_plan(
         if observer.stop():
             raise Interrupted("stopped as asked; run the same command again to go on")
         observer.began(stage)
+        if at != stage.address.place[:2]:
+            at = stage.address.place[:2]
+            _put_away_others(places, at)
         record = adopt_equal(stage, stages, store)
         if record is None:
             watch = Watch(partial(observer.event, stage), observer.stop)
             record = compute(stage, places[stage.address.place], ancestors, store, watch)
         observer.ended(stage, record)
     drop_unkept_weights(plan, store)
+
+
+def _put_away_others(places: Mapping[Place, Workplace], at: tuple[str, str]) -> None:
+    for (model, task, _), place in places.items():
+        if (model, task) != at:
+            place.put_away()
 
 
 def ancestors_of(

@@ -7,21 +7,19 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from tuneoff.errors import ExecutorError
 from tuneoff.executors.away import TOKEN, Errand, Outcome, await_record, compute_away
 from tuneoff.executors.local import Observer, Place, adopt_equal, ancestors_of, drop_unkept_weights
 from tuneoff.executors.office import Office
+from tuneoff.executors.resources import Resources, StageOptions
 from tuneoff.executors.schedule import Schedule
 from tuneoff.files import write_text
-from tuneoff.footprint import costs_by_kind, kind_of, stage_peak, texts_of
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageAddress, Store
 from tuneoff.training.device import usable_cores
@@ -39,14 +37,6 @@ SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 # Ray binds to every interface, also where it is given the address 127.0.0.1, unless it thinks that no other machine can
 # ever join, as on Windows and macOS. It reads this when it is imported.
 ON_THIS_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a stage gets of a node: CPUs, one thread each, and GPUs."""
-
-    cpus: int
-    gpus: int
 
 
 @contextmanager
@@ -185,7 +175,7 @@ class _Course:
         self._stages = {stage.address: stage for stage in plan.stages}
         self._schedule = Schedule(stage for stage in plan.stages if stage.reason.runs)
         self._errand = self.ray.put(errand)
-        self._options = _Options(executor, plan, places)
+        self._options = StageOptions(executor.resources, self.ray.nodes(), plan, places)
         self._tasks: dict[Any, PlannedStage] = {}
         self._begun: set[StageAddress] = set()
         self._deaths: Counter[StageAddress] = Counter()
@@ -295,28 +285,3 @@ class _Course:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-class _Options:
-    """What Ray is asked to set aside for a stage: CPUs and GPUs as given, and memory as foretold."""
-
-    def __init__(self, executor: RayExecutor, plan: Plan, places: Mapping[Place, Workplace]) -> None:
-        self._resources = executor.resources
-        self._places = places
-        self._most = max(int(node["Resources"].get("memory", 0)) for node in executor.ray.nodes())
-        place = next(iter(places.values()))
-        models = {name: place.model for (name, _, _), place in places.items()}
-        self._costs = costs_by_kind(plan, models, len(place.data.classes))
-        self._memory: dict[tuple[str, str], int] = {}
-
-    def of(self, stage: PlannedStage) -> dict[str, Any]:
-        """Return the options of a stage's task. One that no node has room for gets all of the largest node's."""
-        asked = {"num_cpus": self._resources.cpus, "num_gpus": self._resources.gpus, "max_retries": 0}
-        if self._resources.gpus:  # there it is the GPU's memory that is short
-            return asked
-        kind = kind_of(stage)
-        if kind not in self._memory:
-            place = self._places[stage.address.place]
-            texts, cpu = texts_of(place.tokens()), torch.device("cpu")
-            self._memory[kind] = stage_peak(stage, self._costs[kind], texts, place.execution, cpu)
-        return asked | {"memory": min(self._memory[kind], self._most)}

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,18 @@ from safetensors import SafetensorError
 from torch import nn
 
 from tuneoff.errors import ModelError
+from tuneoff.models.adapters import merged_weights
 from tuneoff.models.resolve import ResolvedModel
+
+# What peft warns of and nobody can act on: an attribute of transformers by its former name, the head of a model for
+# other labels (which is told by whoever loads it), sizes of norms that LN-tuning does not use, how BOFT gets faster.
+PEFT_WARNS = (
+    ".is_gradient_checkpointing. is deprecated",
+    "Some weights of Peft",
+    "Unsupported layer type",
+    "Failed to load the CUDA extension",
+    "Setting boft_n_butterfly_factor",
+)
 
 
 def auto_class(resolved: ResolvedModel) -> tuple[Any, dict[str, Any]]:
@@ -89,7 +101,31 @@ def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.
             f"model '{resolved.source}': its weights lack {shown}, or hold them in another shape, so they would start "
             "from random numbers: the files do not belong to this config.json."
         )
+    if resolved.adapter is not None:
+        new -= _merge_adapter(model, resolved, classes, dtype)
     return model, new
+
+
+def _merge_adapter(model: Any, resolved: ResolvedModel, classes: Sequence[str], dtype: torch.dtype) -> set[str]:
+    """Give a model the weights of its base with the adapter merged; returns the parameters of a native head that came.
+
+    Raises ModelError where they do not fit.
+    """
+    assert resolved.adapter is not None
+    with quiet(), random_state_kept():
+        base, head = merged_weights(resolved.adapter, resolved.source, classes, dtype)
+    native = resolved.head == "native"
+    inner = getattr(model, model.base_model_prefix) if native else model
+    odd = [name for name, value in inner.state_dict().items() if name not in base or base[name].shape != value.shape]
+    if odd:
+        raise ModelError(f"model '{resolved.source}': its adapter, merged, gives no {odd[0]}: use a merged model.")
+    inner.load_state_dict(base, strict=False)
+    if not native:
+        return set()
+    own = model.state_dict()
+    fit = {name: value for name, value in head.items() if name in own and own[name].shape == value.shape}
+    model.load_state_dict(fit, strict=False)
+    return set(fit)
 
 
 def own_modules(model: Any) -> list[nn.Module]:
@@ -117,7 +153,10 @@ def quiet() -> Iterator[None]:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it so
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it so
     try:
-        yield
+        with warnings.catch_warnings():
+            for told in PEFT_WARNS:
+                warnings.filterwarnings("ignore", message=told)
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tuneoff.errors import ModelError
 from tuneoff.models import backbones, packed_attention, text
+from tuneoff.models.neighbours import Neighbours
 from tuneoff.models.packing import Packed, packs_exactly, pool_packed
 from tuneoff.models.pooling import at_least_float32, pool
 from tuneoff.models.resolve import ResolvedModel
@@ -23,11 +24,13 @@ class TextClassifier(nn.Module):
     """A backbone and a head.
 
     `backbone` is transformers' model. With a linear head it is the bare model, and `head` our bias-free float32 layer
-    on the pooled vector. With a native head it is the class's own model for classification, and `head` is None.
+    on the pooled vector, or what a technique puts in its place (`replace_head`). With a native head it is the class's
+    own model for classification, and `head` is None.
 
     `pad_id` and `pad_side` say how batches are to be padded; `separator` is where a second segment begins (see
     `text.segment_separator`); `new_head` names the native head's parameters that the checkpoint did not have.
-    `packable` says that texts may stand one after another in a row (`packed_vectors`).
+    `packable` says that texts may stand one after another in a row (`packed_vectors`). `prompt` holds what a technique
+    puts before each text, as if it were `virtual_tokens` more (see `virtual_tokens`).
     """
 
     def __init__(
@@ -42,17 +45,19 @@ class TextClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = head
+        self.head: nn.Linear | Neighbours | None = head
         self.pooling = pooling
         self.pad_id = pad_id
         self.separator = separator
         self.new_head = new_head
         self.packable = False
+        self.virtual_tokens = 0
+        self.prompt: nn.Module | None = None
         # Read now: a technique may wrap the backbone later, and hide what it accepts and how its parts are named.
-        self._accepted = frozenset(inspect.signature(backbone.forward).parameters)
-        self._first_position = backbones.first_position(backbone)
-        self._head_modules = [head] if head is not None else backbones.own_modules(backbone)
-        if "attention_mask" not in self._accepted:
+        self.accepted = frozenset(inspect.signature(backbone.forward).parameters)
+        self.first_position = backbones.first_position(backbone)
+        self._head_modules: list[nn.Module] = [head] if head is not None else backbones.own_modules(backbone)
+        if "attention_mask" not in self.accepted:
             raise ModelError(f"{type(backbone).__name__} takes no attention mask: padding would be read as text.")
 
     @property
@@ -76,6 +81,10 @@ class TextClassifier(nn.Module):
         """Return float32 logits [B, C] of pooled vectors [B, H]; ModelError for a native head."""
         if self.head is None:
             raise ModelError("`head: native` has no pooled vectors to take: use `head: linear`.")
+        if self.head.in_features != vectors.shape[-1]:
+            raise ModelError(
+                "this head classifies the vectors of two texts that are read each by itself, not one text's."
+            )
         with torch.autocast(vectors.device.type, enabled=False):
             logits: Tensor = self.head(vectors)
             return logits
@@ -95,17 +104,22 @@ class TextClassifier(nn.Module):
         """
         inputs: dict[str, Any] = {
             "input_ids": packed.input_ids,
-            "position_ids": packed.position_ids + self._first_position,
+            "position_ids": packed.position_ids + self.first_position,
             "packed_lengths": packed.lengths,
         }
         if packed.segment_ids is not None:
             inputs["token_type_ids"] = packed.segment_ids
-        if "use_cache" in self._accepted:
+        if "use_cache" in self.accepted:
             inputs["use_cache"] = False
         with packed_attention.packing():
             hidden = self.backbone(**inputs).last_hidden_state
         with torch.autocast(hidden.device.type, enabled=False):
             return pool_packed(hidden[0], packed.lengths, self.pooling)
+
+    def replace_head(self, head: nn.Linear | Neighbours) -> None:
+        """Classify pooled vectors by something else than the linear head, which is let go."""
+        self.head = head
+        self._head_modules = [head]
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """Return the head's parameters by their names in `named_parameters`.
@@ -122,14 +136,14 @@ class TextClassifier(nn.Module):
 
     def _inputs(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
         inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if "position_ids" in self._accepted:
+        if "position_ids" in self.accepted:
             places = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-            inputs["position_ids"] = places + self._first_position
+            inputs["position_ids"] = places + self.first_position
         elif not self.depends_on_batch and not bool(attention_mask[:, 0].all()):
             raise ModelError("this model counts positions from the start of a row: pad on the right.")
         if self.separator is not None:
             inputs["token_type_ids"] = text.segments(input_ids, self.separator) * attention_mask
-        if "use_cache" in self._accepted:
+        if "use_cache" in self.accepted:
             inputs["use_cache"] = False
         return inputs
 
@@ -203,7 +217,7 @@ def init_head(classifier: TextClassifier, seed: int) -> None:
     Ours: normal(0, 0.02). A native head: the class's own initialisation, of what did not come with the checkpoint.
     Call it before a technique wraps the backbone.
     """
-    if classifier.head is not None:
+    if isinstance(classifier.head, nn.Linear):
         weight = classifier.head.weight
         numbers = torch.empty(weight.shape).normal_(0, HEAD_STD, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
@@ -252,7 +266,7 @@ def _try_packing(classifier: TextClassifier, probes: Sequence[text.Ids]) -> None
     The attention stays exchanged: given no packed row, ours is transformers' own.
     """
     config: Any = classifier.backbone.config
-    takes_positions = "position_ids" in classifier._accepted
+    takes_positions = "position_ids" in classifier.accepted
     if classifier.head is None or classifier.depends_on_batch or not takes_positions:
         return
     if getattr(config, "_attn_implementation", None) != "sdpa":

@@ -28,6 +28,8 @@ class CompactVocabulary:
         module = input_embedding(classifier)
         assert module is not None
         self.module = module
+        #: The table's name among the classifier's parameters.
+        self.name = next(f"{name}.weight" for name, one in classifier.named_modules() if one is module)
         whole = module.weight.detach()
         self.padding = module.padding_idx
         rows = np.unique(np.concatenate([*used, [classifier.pad_id], [] if self.padding is None else [self.padding]]))

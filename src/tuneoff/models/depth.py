@@ -86,6 +86,32 @@ def lowest_layer(classifier: TextClassifier, names: Collection[str]) -> int:
     return max(lowest, 0)
 
 
+def levels(classifier: TextClassifier, technique: str) -> dict[str, int]:
+    """Return how high each parameter stands: 0 before the layers, k in the k-th from below, and above them one more.
+
+    Above are the final norm, the head, and a pooler between them. Raises ModelError, naming the technique, where it is
+    not known which modules are the layers.
+    """
+    found, norm = layer_list(classifier.backbone), final_norm(classifier.backbone)
+    if found is None:
+        raise ModelError(
+            f"{technique}: which of this model's modules are its layers is not known, so they cannot be ordered."
+        )
+    path, layers = found
+    inside = re.compile(rf"backbone\.{re.escape(path)}\.(\d+)\.")
+    above = set(classifier.head_parameters())
+    if norm:
+        above |= {f"backbone.{norm[0]}.{name}" for name, _ in norm[1].named_parameters()}
+    order: dict[str, int] = {}
+    for name, _ in classifier.named_parameters():
+        if name in above or "pooler" in name.split("."):
+            order[name] = len(layers) + 1
+        else:
+            layer = inside.match(name)
+            order[name] = int(layer[1]) + 1 if layer else 0
+    return order
+
+
 @contextlib.contextmanager
 def caught_inputs(layer: nn.Module) -> Iterator[list[Tensor]]:
     """Catch the hidden states that a layer is given, call by call."""

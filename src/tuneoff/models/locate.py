@@ -11,12 +11,13 @@ from tuneoff.study import ModelSpec
 from tuneoff.words import shortened
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_SMALL = ("config.json", "1_Pooling/config.json", "tokenizer_config.json", "README.md")
+_SMALL = ("config.json", "1_Pooling/config.json", "tokenizer_config.json", "README.md", "adapter_config.json")
 _ALL = (
     *_SMALL,
     *TOKENIZER_PATTERNS,
     "model*.safetensors",
     "model.safetensors.index.json",
+    "adapter_model.safetensors",
     "merges.txt",
     "special_tokens_map.json",
     "added_tokens.json",

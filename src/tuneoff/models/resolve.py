@@ -2,17 +2,17 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from tuneoff.errors import ModelError
 from tuneoff.models import families, weights
+from tuneoff.models.adapters import Adapter, find_adapter
+from tuneoff.models.card import card_name
 from tuneoff.models.locate import Location, locate
-from tuneoff.study import LONGEST_NAME, LONGEST_TITLE, NAME, ModelSpec, Pooling
-from tuneoff.words import shortened, visible
+from tuneoff.study import LONGEST_NAME, NAME, ModelSpec, Pooling
+from tuneoff.words import shortened
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -49,7 +49,8 @@ class ResolvedModel:
     `path` is the folder with the files, `revision` the hub's commit. `prefix` stands before each text, `template` makes
     one text of two (None for encoders, which have their tokenizer's pair form). `max_length` counts tokens, special
     ones included. `fingerprint` is a sha256 over the weight files, `tokenizer_fingerprint` over the tokenizer's; each
-    is None while the files are not there.
+    is None while the files are not there. With an `adapter` the model starts from that adapter merged into its base:
+    `path` is the base's, and the fingerprint is over both.
     """
 
     name: str
@@ -66,11 +67,17 @@ class ResolvedModel:
     fingerprint: str | None
     tokenizer_fingerprint: str | None
     trust_remote_code: bool
+    adapter: Adapter | None = None
 
     @property
     def is_decoder(self) -> bool:
         """Whether the model reads from left to right (Qwen3, Llama); an encoder (BERT, e5) reads both ways."""
         return families.is_decoder(self.config)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder by which the same model is found again."""
+        return self.path if self.adapter is None else self.adapter.folder
 
     def keyed(self) -> dict[str, Any]:
         """Return all that determines the function from texts to vectors, as JSON values, for content keys.
@@ -99,7 +106,9 @@ def resolve_model(spec: ModelSpec, *, need_weights: bool) -> ResolvedModel:
     Without `need_weights` a config.json is enough (and all that the hub is asked for, but for other small files);
     with it, safetensors and a tokenizer are required. Raises ModelError with what is wrong and what to do.
     """
-    place = locate(spec, need_weights=need_weights)
+    asked = locate(spec, need_weights=need_weights)
+    adapter = find_adapter(asked, spec, need_weights=need_weights)
+    place = asked if adapter is None else replace(adapter.base, source=asked.source)
     config = _read_config(place, spec)
     files = weights.weight_files(place.folder, place.source)
     weights.weight_headers(files, place.source)  # raises for a file that is cut off
@@ -109,24 +118,26 @@ def resolve_model(spec: ModelSpec, *, need_weights: bool) -> ResolvedModel:
     if need_weights and not vocabulary:
         raise ModelError(f"model '{place.source}' has no tokenizer in its folder (tokenizer.json, or a vocabulary).")
     decoder = families.is_decoder(config)
-    card = _card_name(place.folder)
+    card = card_name(asked.folder)
     name = spec.name or _slug(place.source)
-    prefix = families.default_prefix([place.source, card or ""]) if spec.prefix is None else spec.prefix
+    known_by = [place.source, card or "", *([adapter.base.source] if adapter else [])]
+    prefix = families.default_prefix(known_by) if spec.prefix is None else spec.prefix
     return ResolvedModel(
         name=name,
         label=spec.label or card or name,
         source=place.source,
         path=place.folder,
-        revision=place.revision,
+        revision=asked.revision,
         config=config,
         pooling=_pooling(spec, decoder, place),
         head=spec.head,
         prefix=prefix,
         template=_template(spec, decoder, place.source),
         max_length=_max_length(spec, config, place),
-        fingerprint=weights.fingerprint(files),
+        fingerprint=weights.fingerprint(files) if adapter is None else adapter.fingerprint(files),
         tokenizer_fingerprint=weights.fingerprint(vocabulary),
         trust_remote_code=spec.trust_remote_code,
+        adapter=adapter,
     )
 
 
@@ -134,6 +145,7 @@ def describe(resolved: ResolvedModel) -> dict[str, Any]:
     """Return what a report's table of models shows, as JSON values; None for what the config does not say."""
     config = resolved.config
     files = weights.weight_files(resolved.path, resolved.source) if resolved.path else []
+    adapter = resolved.adapter
 
     def setting(name: str) -> Any:
         return getattr(config, name, None)
@@ -141,7 +153,7 @@ def describe(resolved: ResolvedModel) -> dict[str, Any]:
     heads, hidden = setting("num_attention_heads"), setting("hidden_size")
     return {
         "label": resolved.label,
-        "source": resolved.source,
+        "source": resolved.source if adapter is None else f"{resolved.source} (adapter of {adapter.base.source})",
         "revision": resolved.revision,
         "fingerprint": resolved.fingerprint,
         "architecture": next(iter(config.architectures or []), None),
@@ -219,20 +231,6 @@ def _check_config(config: "PretrainedConfig", source: str) -> None:
             raise ModelError(f"model '{source}': config.json: {size} {value} makes no model: copy the file again.")
     if getattr(config, "quantization_config", None):
         raise ModelError(f"model '{source}' has quantized weights, which are not trained here: use the original model.")
-
-
-def _card_name(folder: Path) -> str | None:
-    """Return `model_name` from the front matter of the model card, if it has one that can be read."""
-    card = folder / "README.md"
-    if not card.is_file():
-        return None
-    front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-    try:
-        settings = yaml.safe_load(front[1]) if front else None
-    except yaml.YAMLError:
-        return None
-    named = settings.get("model_name") if isinstance(settings, dict) else None
-    return visible(shortened(named, LONGEST_TITLE)) if isinstance(named, str) and named.strip() else None
 
 
 def _slug(source: str) -> str:

@@ -74,7 +74,9 @@ def reading(resolved: ResolvedModel) -> Reading:
     key = digest(resolved.keyed())
     if key not in _readings:
         tokenizer = load_tokenizer(resolved)
-        probes = tokenize(resolved, tokenizer, (["a", "a b c d e f g"],)).ids
+        texts = ["a", "a b c d e f g"]
+        pairs = "{1}" in (resolved.template or "") and resolved.template != DEFAULT_TEMPLATE
+        probes = tokenize(resolved, tokenizer, (texts, texts) if pairs else (texts,)).ids
         separator = segment_separator(resolved, tokenizer)
         _readings[key] = Reading(padding_id(resolved, tokenizer), separator, list(probes))
     return _readings[key]
@@ -115,6 +117,15 @@ def collate(
         padded[number, place] = row
         mask[number, place] = 1
     return torch.from_numpy(padded), torch.from_numpy(mask)  # type: ignore[return-value]  # typed as Tensor
+
+
+def joined(resolved: ResolvedModel, fields: tuple[list[str], ...]) -> list[str]:
+    """Return one text a row for a decoder, made of the row's texts by the template; no prefix is added.
+
+    Raises ModelError where the template is for another number of texts.
+    """
+    join = _joiner(resolved, len(fields))
+    return [join(row) for row in zip(*fields, strict=True)]
 
 
 def segment_separator(resolved: ResolvedModel, tokenizer: "PreTrainedTokenizerBase") -> int | None:
@@ -197,9 +208,8 @@ def _segments_follow(encoding: Any, separator: int) -> bool:
 
 def _templated(resolved: ResolvedModel, tokenizer: "PreTrainedTokenizerBase", fields: tuple[list[str], ...]) -> Tokens:
     join = _joiner(resolved, len(fields))
-    joined = [join(row) for row in zip(*fields, strict=True)]
     # Without a limit of its own a tokenizer would warn of texts longer than the model, which are cut below.
-    encoded = tokenizer(joined, return_attention_mask=False, verbose=False)["input_ids"]
+    encoded = tokenizer(joined(resolved, fields), return_attention_mask=False, verbose=False)["input_ids"]
     cut = 0
     ids: list[Ids] = []
     for row, tokens in zip(zip(*fields, strict=True), encoded, strict=True):

@@ -60,10 +60,6 @@ def weight_files(folder: Path, name: str) -> list[Path]:
 
 def explain_no_weights(folder: Path, name: str) -> ModelError:
     """Return the error for a folder without safetensors: what it holds instead, and what to do."""
-    if (folder / "adapter_config.json").is_file():
-        return ModelError(
-            f"model '{name}' is an adapter alone: merge it into its base (peft: `merge_and_unload`) first."
-        )
     others = sorted(file.name for pattern in _OTHER_WEIGHTS for file in folder.glob(pattern))
     if not others:
         return ModelError(f"model '{name}' has no weights: model.safetensors (or its index) is not in the folder.")

@@ -1,6 +1,7 @@
 """What people read: tables, figures and one HTML page, made from a run directory alone, without torch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +61,11 @@ def _write_tables(folder: Path, results: Mapping[str, Any], say: "Words") -> Non
     from tuneoff.files import write_text
     from tuneoff.report.away_tables import away_table, raw_away_table
     from tuneoff.report.pair_tables import pair_tables, raw_pairs_table
+    from tuneoff.report.places import by_task
     from tuneoff.report.table import csv_text, latex, markdown
     from tuneoff.report.tables import results_table
 
+    _write_over_tasks(folder, results, say)
     table = results_table(results, say)
     # Who reads CSV by program wants the same columns from every study.
     texts = {"md": markdown(table), "csv": csv_text(results_table(results, whole=True)), "tex": latex(table)}
@@ -72,13 +75,45 @@ def _write_tables(folder: Path, results: Mapping[str, Any], say: "Words") -> Non
     texts = {"md": "\n".join(map(markdown, pairs)), "tex": "\n".join(map(latex, pairs))}
     for suffix, text in {**texts, "csv": csv_text(raw_pairs_table(results))}.items():
         write_text(folder / f"pairs.{suffix}", text)
-    away, raw = away_table(results, say), raw_away_table(results)
+    away, raw = by_task(away_table, results, say), raw_away_table(results)
     for suffix, text in {"md": markdown(away), "csv": csv_text(raw), "tex": latex(away)}.items():
         path = folder / f"away.{suffix}"
         if raw.rows:
             write_text(path, text)
         else:
             path.unlink(missing_ok=True)
+
+
+def _write_over_tasks(folder: Path, results: Mapping[str, Any], say: "Words") -> None:
+    """Write the tables of techniques by tasks and of pairs over the tasks; remove them where there is one task."""
+    from tuneoff.files import write_text
+    from tuneoff.report import rank_tables as made
+    from tuneoff.report.table import csv_text, latex, markdown
+
+    parts = {
+        "tasks": (made.over_tasks_tables(results, say), made.raw_over_tasks(results)),
+        "tasks-pairs": (made.over_tasks_pairs(results, say), made.raw_over_tasks_pairs(results)),
+    }
+    for name, (shown, raw) in parts.items():
+        texts = {"md": "\n".join(map(markdown, shown)), "csv": csv_text(raw), "tex": "\n".join(map(latex, shown))}
+        for suffix, text in texts.items():
+            if shown:
+                write_text(folder / f"{name}.{suffix}", text)
+            else:
+                (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
+def overview_tables(results: Mapping[str, Any], language: str = "en") -> "list[TerminalTable]":
+    """Return the tables of techniques by tasks for rich to print, one a model; none for a study of one task.
+
+    What was found stands under the results' table.
+    """
+    from tuneoff.report.rank_tables import over_tasks_tables
+    from tuneoff.report.table import TerminalTable
+    from tuneoff.report.words import Words
+
+    say = Words(language)
+    return [TerminalTable(replace(table, findings=()), say) for table in over_tasks_tables(results, say)]
 
 
 def terminal_table(results: Mapping[str, Any], language: str = "en") -> "TerminalTable":

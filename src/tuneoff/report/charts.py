@@ -8,7 +8,9 @@ from tuneoff.errors import StoreError
 from tuneoff.report.budget_charts import budget_drawing
 from tuneoff.report.curve_charts import Drawing, joint_drawing, technique_drawing
 from tuneoff.report.pair_charts import ranks_drawing, superiority_drawing
+from tuneoff.report.places import of_task, several_tasks, task_names
 from tuneoff.report.point_charts import COSTS, point_drawing
+from tuneoff.report.rank_charts import over_tasks_drawing
 from tuneoff.report.tables import model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JOINT = ("ranks", "superiority", "steps", "seconds", "time", "parameters", "memory", "budget")
+TASKS = "tasks"
 Results = Mapping[str, Any]
 
 
@@ -36,15 +39,26 @@ class Figure:
 def figure_names(results: Results) -> dict[str, tuple[str, str]]:
     """Return a study's figures by name: for each its model, and the technique or the one of JOINT that it shows.
 
-    With several models each has figures of its own, named '<model>.<name>'. A technique that has the name of a joint
-    figure has its own under '<name>-technique'.
+    With several models each has figures of its own, named '<model>.<name>'; with several tasks '<task>.<name>', or
+    '<model>.<task>.<name>', and first those of all tasks (`TASKS`). A technique that has the name of a joint figure has
+    its own under '<name>-technique'.
     """
+    return {name: (model, shown) for name, (model, _, shown) in _known(results).items()}
+
+
+def _known(results: Results) -> dict[str, tuple[str, str | None, str]]:
+    """Return a study's figures by name: model, task (None: all of several), and what it shows."""
     techniques = [technique["name"] for technique in results["study"]["techniques"]]
     own = {f"{name}-technique" if name in JOINT else name: name for name in techniques}
-    found = {}
-    for model in (entry["name"] for entry in results["models"]):
-        for name, shown in {**own, **{kind: kind for kind in JOINT}}.items():
-            found[f"{model}.{name}" if several_models(results) else name] = (model, shown)
+    models = [entry["name"] for entry in results["models"]]
+    found: dict[str, tuple[str, str | None, str]] = {}
+    for model in models if several_tasks(results) else ():
+        found[f"{model}.{TASKS}" if several_models(results) else TASKS] = model, None, TASKS
+    for model in models:
+        for task in task_names(results):
+            place = [*([model] if several_models(results) else []), *([task] if several_tasks(results) else [])]
+            for name, shown in {**own, **{kind: kind for kind in JOINT}}.items():
+                found[".".join([*place, name])] = model, task, shown
     return found
 
 
@@ -56,10 +70,14 @@ def figures(results: Results, curves: "pd.DataFrame", say: Words = WORDS) -> Ite
 
 def make_figure(results: Results, curves: "pd.DataFrame", name: str, say: Words = WORDS) -> Figure:
     """Return a figure by its name; raises StoreError with all names for one that there is not."""
-    known = figure_names(results)
+    known = _known(results)
     if name not in known:
         raise StoreError(f"no figure '{name}' in this study; there are: {', '.join(known)}")
-    model, kind = known[name]
+    model, task, kind = known[name]
+    if task is None:
+        return _over_tasks(name, results, model, say)
+    if several_tasks(results):
+        results, curves = of_task(results, task), curves[curves["task"] == task]
     own = curves[curves["model"] == model]
     place = _place(results, model, say)
     technique = None if name.rsplit(".", 1)[-1] in JOINT else kind
@@ -75,6 +93,18 @@ def make_figure(results: Results, curves: "pd.DataFrame", name: str, say: Words 
         skipped = say("skipped.technique", technique=technique) if technique else _skipped(kind, results, model, say)
         return Figure(name, title, technique, model, None, skipped=skipped)
     return Figure(name, title, technique, model, drawing.chart, drawing.captions)
+
+
+def _over_tasks(name: str, results: Results, model: str, say: Words) -> Figure:
+    """Return the figure of mean ranks over several tasks."""
+    title = say(f"chart.{TASKS}")
+    ranked = next((row for row in results["ranks"] if row["model"] == model), None)
+    if ranked is None:
+        return Figure(name, title, None, model, None, skipped=say(f"skipped.{TASKS}"))
+    techniques = [technique["name"] for technique in results["study"]["techniques"]]
+    described = next(entry for entry in results["models"] if entry["name"] == model)
+    drawing = over_tasks_drawing(ranked, techniques, model_label(described), say)
+    return Figure(name, title, None, model, drawing.chart, drawing.captions)
 
 
 def _joint(kind: str, results: Results, model: str, curves: "pd.DataFrame", place: str, say: Words) -> Drawing | None:

@@ -1,11 +1,12 @@
 """Sections of what means hide: cheap baselines, further test sets, details of each technique, accuracy by slice."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tuneoff.report.away_tables import away_table
 from tuneoff.report.formats import count, mean_spread, plain
+from tuneoff.report.places import by_task, of_task, several_tasks, task_names
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -30,9 +31,9 @@ class Section:
 def detail_sections(results: Results, say: Words = WORDS) -> list[Section]:
     """Return the sections that have something to show."""
     sections = [
-        Section(say("html.baselines"), [baselines_table(results, say)]),
-        Section(say("html.away"), [away_table(results, say)], say("html.away.note")),
-        Section(say("html.details"), [details_table(results, say)]),
+        Section(say("html.baselines"), [by_task(baselines_table, results, say)]),
+        Section(say("html.away"), [by_task(away_table, results, say)], say("html.away.note")),
+        Section(say("html.details"), [by_task(details_table, results, say)]),
         Section(say("html.slices"), slice_tables(results, say), say("html.slices.note")),
     ]
     return [section for section in sections if any(table.rows for table in section.tables)]
@@ -170,6 +171,12 @@ def _reason(row: Mapping[str, Any], say: Words) -> str:
 
 def slice_tables(results: Results, say: Words = WORDS) -> list[Table]:
     """Return a table for each model and slice column: values and their examples down, techniques across."""
+    if several_tasks(results):
+        return [
+            replace(table, title=f"{table.title}, {task}")
+            for task in task_names(results)
+            for table in slice_tables(of_task(results, task), say)
+        ]
     tables = []
     for model in results["models"]:
         rows = [row for row in results["details"] if row["model"] == model["name"] and row["slices"]]

@@ -13,6 +13,8 @@ from tuneoff.report.choice_table import choice_table
 from tuneoff.report.detail_tables import detail_sections
 from tuneoff.report.doctor_table import doctor_table
 from tuneoff.report.pair_tables import pair_tables
+from tuneoff.report.places import by_task, several_tasks
+from tuneoff.report.rank_tables import over_tasks_pairs, over_tasks_tables
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
 from tuneoff.report.table import Table
@@ -82,6 +84,22 @@ def table_html(table: Table) -> str:
     )
 
 
+def _classes(results: Mapping[str, Any], say: Words) -> list[str]:
+    """The classes of each task in the order of their numbers, as sentences."""
+    found = {task["name"]: task["classes"] for task in results["tasks"] if task["classes"]}
+    told = {name: say("html.classes", classes=", ".join(classes)) for name, classes in found.items()}
+    return [
+        say("pairs.model", model=name, text=text) if several_tasks(results) else text for name, text in told.items()
+    ]
+
+
+def _notes(results: Mapping[str, Any]) -> list[str]:
+    """What is to be known of the data, each note once; of several tasks each names its own."""
+    several = several_tasks(results)
+    notes = [f"{task['name']}: {note}" if several else note for task in results["tasks"] for note in task["notes"]]
+    return list(dict.fromkeys(notes))
+
+
 def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | None]], say: Words = WORDS) -> str:
     """Return the report as HTML; `pictures` are the figures with their SVG. All texts from data are escaped."""
     embedded = [Picture.of(figure, svg, say) for figure, svg in pictures]
@@ -99,15 +117,17 @@ def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | No
             techniques=[picture for picture in embedded if picture.figure.technique],
             together=[picture for picture in embedded if not picture.figure.technique],
             pairs=[one for one in pair_tables(results, say) if one.rows],
-            choices=choice_table(results, say),
+            over_tasks=[*over_tasks_tables(results, say), *over_tasks_pairs(results, say)],
+            choices=by_task(choice_table, results, say),
             sections=detail_sections(results, say),
-            setting=[model_table(results, say), trained_table(results, say), data_table(results, say)],
+            setting=[model_table(results, say), *(by_task(one, results, say) for one in (trained_table, data_table))],
             hardware=hardware_table(results, say),
             protocol=protocol_sentences(results, say),
             doctor=doctor_table(results, say),
             runs=runs_table(results, say),
             open_runs=len(results["runs"]) <= MOST_OPEN,
-            tasks=results["tasks"],
+            classes=_classes(results, say),
+            notes=_notes(results),
             version=results["environment"].get("tuneoff") or say("value.unknown"),
         )
     )

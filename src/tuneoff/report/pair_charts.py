@@ -39,12 +39,12 @@ def ranks_drawing(
     if not comparison["pairs"]:
         return None
     names = [row["technique"] for row in order]
-    groups = maximal_groups(len(names), _apart(names, comparison))
+    groups = maximal_groups(len(names), apart(names, comparison))
     shown = telling_most(groups, MOST_BARS)
     height = ROW * len(names)
     y = alt.Y("technique", type="nominal", title=None).scale(type="point", domain=names, padding=0.5)
     left = _intervals(order, techniques, y, say).properties(width=WIDTH, height=height)
-    charts = [left, *([_bars(shown, names, y).properties(height=height)] if shown else [])]
+    charts = [left, *([bars(shown, names, y).properties(height=height)] if shown else [])]
     chart = alt.hconcat(*charts, spacing=8)
     captions = _ranks_captions(order, comparison, groups, shown, say)
     return Drawing(styled(chart, say("chart.ranks"), [place, *captions]), tuple(captions))
@@ -56,7 +56,8 @@ def _order(rows: Sequence[Row]) -> list[Row]:
     return sorted(known, key=lambda row: -row["metrics"]["accuracy"]["mean"])
 
 
-def _apart(names: Sequence[str], comparison: Row) -> set[frozenset[int]]:
+def apart(names: Sequence[str], comparison: Row) -> set[frozenset[int]]:
+    """Return the pairs of kind `better` of a comparison, each as the places of its two techniques in `names`."""
     places = {name: place for place, name in enumerate(names)}
     better = [pair for pair in comparison["pairs"] if pair["kind"] == "better"]
     return {frozenset((places[pair["a"]], places[pair["b"]])) for pair in better}
@@ -95,8 +96,8 @@ def _intervals(
     )
 
 
-def _bars(groups: Sequence[Group], names: Sequence[str], y: "alt.Y") -> "alt.LayerChart | alt.FacetChart":
-    """A bar for each group, from its first technique to its last, with a dot at each that it holds."""
+def bars(groups: Sequence[Group], names: Sequence[str], y: "alt.Y") -> "alt.LayerChart | alt.FacetChart":
+    """Return a bar for each group, from its first technique to its last, with a dot at each that it holds."""
     import altair as alt
 
     values: list[dict[str, Any]] = [

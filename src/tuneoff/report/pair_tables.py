@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from tuneoff.evidence.pairs import GENERALISED, MCNEMAR
+from tuneoff.report.places import place_label, several_tasks
 from tuneoff.report.table import Cell, Column, Table
-from tuneoff.report.tables import Results, model_label, several_models
+from tuneoff.report.tables import Results
 from tuneoff.report.words import WORDS, Words
 
 MOST_SHOWN = 100
@@ -22,14 +23,17 @@ Pair = Mapping[str, Any]
 
 
 def pair_tables(results: Results, say: Words = WORDS, most: int | None = MOST_SHOWN) -> list[Table]:
-    """Return a table of pairs for each model, those with the smallest p first, at most so many rows."""
-    labels = {model["name"]: model_label(model) for model in results["models"]}
+    """Return a table of pairs for each model and task, those with the smallest p first, at most so many rows."""
     tables = []
     for comparison in results["comparisons"]:
         title = say("html.pairs")
-        if several_models(results):
-            title = say("pairs.title.model", model=labels[comparison["model"]])
-        tables.append(_pair_table(title, comparison, say, most))
+        if place := place_label(results, comparison["model"], comparison["task"]):
+            title = say("pairs.title.model", model=place)
+        table = _pair_table(title, comparison, say, most)
+        if several_tasks(results):  # the sentences at the top are about all tasks
+            said = [say(sentence["id"], **sentence["values"]) for sentence in comparison["sentences"]]
+            table = replace(table, findings=said if table.rows else ())
+        tables.append(table)
     return tables
 
 

@@ -7,6 +7,7 @@ knows (techniques, splits, schedules, files) stay as they are.
 from collections.abc import Mapping
 
 from tuneoff.report.russian_charts import CHARTS
+from tuneoff.report.russian_ranks import RANK_WORDS
 from tuneoff.report.russian_sentences import NOTICES, RACES, SUMMARIES, VERDICTS, WHY
 
 RUSSIAN: Mapping[str, str] = {
@@ -15,6 +16,7 @@ RUSSIAN: Mapping[str, str] = {
     **{f"race.{name}": text for name, text in RACES.items()},
     **{f"summary.{name}": text for name, text in SUMMARIES.items()},
     **{f"choice.why.{name}": text for name, text in WHY.items()},
+    **RANK_WORDS,
     # Columns
     "column.model": "модель",
     "column.technique": "способ",

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuneoff.report.formats import plain
+from tuneoff.report.places import several_tasks
+from tuneoff.report.rank_tables import within_tasks
 from tuneoff.report.table import Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -14,7 +16,8 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
     study = results["study"]
     names = [technique["name"] for technique in study["techniques"]]
     models = _joined([model_label(model) for model in results["models"]], say)
-    task = results["tasks"][0]["label"] or results["tasks"][0]["name"] if results["tasks"] else say("value.unknown")
+    labels = {task["name"]: str(task["label"] or task["name"]) for task in results["tasks"]}
+    task = _joined(list(labels.values()), say) if labels else say("value.unknown")
     seeds = _seeds(results, say)
     asked = {"models": models, "task": task, "seeds": seeds}
     if len(names) == 1:
@@ -23,15 +26,26 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
         first = say("lead.compared", techniques=len(names), **asked)
     if not any(run["status"] == "done" for run in results["runs"]):
         return [first, say("lead.none")]
-    guessing = any(notice["id"] == "guessing" for notice in study.get("notices") or [])
-    return [first, *([say("lead.guessing")] if guessing else []), *table.findings, *_outcome(results, table, say)]
+    guessing = [notice.get("tasks", []) for notice in study.get("notices") or [] if notice["id"] == "guessing"]
+    found = [first, *([_guessing(guessing, len(labels), say)] if guessing else []), *table.findings]
+    if not several_tasks(results):
+        return [*found, *_outcome(results, table, say)]
+    return [*found, *(text for model in results["models"] for text in within_tasks(results, model["name"], say))]
+
+
+def _guessing(tasks: Sequence[Sequence[str]], of: int, say: Words) -> str:
+    """Say where nothing beats guessing: everywhere (a notice that names no task), or on some of several tasks."""
+    names = list(dict.fromkeys(task for named in tasks for task in named))
+    if not all(tasks) or len(names) == of:
+        return say("lead.guessing")
+    return say("lead.guessing.tasks", tasks=_joined(names, say))
 
 
 def _seeds(results: Results, say: Words) -> str:
     """How many seeds techniques were asked for; more for some where seeds were added in rounds."""
-    asked: dict[tuple[str, str], set[int]] = {}
+    asked: dict[tuple[str, str, str], set[int]] = {}
     for run in results["runs"]:
-        asked.setdefault((run["model"], run["technique"]), set()).add(run["seed"])
+        asked.setdefault((run["model"], run["task"], run["technique"]), set()).add(run["seed"])
     counts = [len(seeds) for seeds in asked.values()] or [len(results["study"]["seeds"])]
     if min(counts) < max(counts):
         return say("lead.seeds.range", least=min(counts), most=max(counts))

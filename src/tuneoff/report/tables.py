@@ -6,6 +6,7 @@ from typing import Any
 
 from tuneoff.evidence.metrics import METRICS
 from tuneoff.report.formats import count, duration, mean_spread, size
+from tuneoff.report.places import several_tasks
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.words import WORDS, Words
 
@@ -31,6 +32,7 @@ def results_table(results: Results, say: Words = WORDS, whole: bool = False) -> 
     rows = results["techniques"]
     columns = [
         Column("model", say("column.model")),
+        Column("task", say("column.task")),
         Column("technique", say("column.technique")),
         _metric_column("accuracy", 0, say),
         *_interval_columns(whole, say),
@@ -68,6 +70,7 @@ def _idle_columns(results: Results, say: Words) -> list[str]:
     noted = [_note(row, say) for row in rows if row["runs"]["missing"] < row["runs"]["asked"]]
     needed = {
         "model": several_models(results),
+        "task": several_tasks(results),
         "last_stage_seconds": any(row["stages"] > 1 for row in rows),
         "seeds_done": len(results["study"]["seeds"]) > 1,
         "note": any(noted),
@@ -94,8 +97,8 @@ def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: 
         return Cell(
             next(model_label(model) for model in results["models"] if model["name"] == row["model"]), row["model"]
         )
-    if column.name == "technique":
-        return Cell(row["technique"], row["technique"])
+    if column.name in ("task", "technique"):
+        return Cell(row[column.name], row[column.name])
     if column.name == "trained_parameters":
         trained = (row["parameters"] or {}).get("trained") if done else None
         return Cell(count(trained, say), trained)
@@ -142,9 +145,18 @@ def _title(results: Results, say: Words) -> str:
 
 
 def findings(results: Results, say: Words = WORDS) -> list[str]:
-    """Return what the comparison of the techniques gave, as sentences; with several models each names its model."""
+    """Return what the comparison of the techniques gave, as sentences; with several models each names its model.
+
+    Of several tasks they are about all of them; what was found in each stands with its pairs.
+    """
     labels = {model["name"]: model_label(model) for model in results["models"]}
     found = []
+    if several_tasks(results):
+        for row in results["ranks"]:
+            for sentence in row["sentences"]:
+                text, model = say(sentence["id"], **sentence["values"]), labels[row["model"]]
+                found.append(say("pairs.model", model=model, text=text) if several_models(results) else text)
+        return found
     for comparison in results["comparisons"]:
         for sentence in comparison["sentences"]:
             text = say(sentence["id"], **sentence["values"])
@@ -155,7 +167,11 @@ def findings(results: Results, say: Words = WORDS) -> list[str]:
 
 def cautions(results: Results, say: Words = WORDS) -> list[str]:
     """Return what a reader must know beside the numbers, as sentences."""
-    return [say(f"notice.{notice['id']}", **notice["values"]) for notice in results["study"]["notices"]]
+    found = []
+    for notice in results["study"]["notices"]:
+        text, tasks = say(f"notice.{notice['id']}", **notice["values"]), notice.get("tasks")
+        found.append(say("pairs.model", model=", ".join(tasks), text=text) if tasks else text)
+    return found
 
 
 def _explanations(table: Table, results: Results, say: Words) -> list[str]:

@@ -10,6 +10,7 @@ from tuneoff.evidence.pairs import GENERALISED, MCNEMAR
 from tuneoff.evidence.rounds import RACES
 from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 from tuneoff.report.chart_words import CHARTS
+from tuneoff.report.rank_words import RANK_WORDS
 from tuneoff.report.russian import RUSSIAN
 
 ENGLISH: Mapping[str, str] = {
@@ -136,6 +137,7 @@ ENGLISH: Mapping[str, str] = {
     "unit.GB": "{value} GB",
     "unit.TB": "{value} TB",
     **CHARTS,
+    **RANK_WORDS,
     # The report's text
     "html.language": "en",
     "html.techniques": "Each technique",

@@ -1,11 +1,11 @@
 """Tasks: rows with one or two texts and a label, from files, from the hub, or built in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuneoff.errors import StudyError
-from tuneoff.study import Study, TaskSpec
+from tuneoff.errors import DataError, StudyError
+from tuneoff.study import Protocol, Study, TaskSpec
 from tuneoff.tasks import also, own
 from tuneoff.tasks.data_set import Split, TaskData
 from tuneoff.tasks.describe import describe
@@ -27,7 +27,7 @@ __all__ = [
     "with_further",
 ]
 
-COMMON = ("name", "limit", "drop_overlap", "also_test")
+COMMON = ("name", "called", "limit", "drop_overlap", "also_test")
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,25 @@ def load_task(spec: TaskSpec, *, need_dev: bool, base: Path) -> TaskData:
     return _read(spec, base).finish(need_dev=need_dev, drop_overlaps=spec.drop_overlap, limit=spec.limit)
 
 
-def load_study_task(study: Study, base: Path) -> StudyTask:
-    """Read and check a study's task as its protocol needs it, in folds if it asks for them; raises as `load_task`.
+def load_study_task(study: Study, base: Path, place: int = 0) -> StudyTask:
+    """Read and check a task of a study as its protocol needs it, in folds if it asks for them; raises as `load_task`.
 
-    With folds no row of train has its group (or texts) in another part, so there is no overlap to drop.
+    `place` says which of the study's tasks; where there are several, messages name the one that they are about.
     """
-    spec, protocol = study.task, study.protocol
+    spec = study.tasks[place]
+    try:
+        return _load_study_task(spec, study.protocol, base)
+    except (StudyError, DataError) as error:
+        if len(study.tasks) == 1:
+            raise
+        where = f"tasks[{place}] ({task_name(spec)}): "
+        if isinstance(error, StudyError):
+            raise StudyError([where + problem for problem in error.problems]) from error
+        raise type(error)(f"{where}{error}") from error
+
+
+def _load_study_task(spec: TaskSpec, protocol: Protocol, base: Path) -> StudyTask:
+    """With folds no row of train has its group (or texts) in another part, so there is no overlap to drop."""
     need_dev = protocol.eval_on == "dev"
     if protocol.folds is None:
         data = load_task(spec, need_dev=need_dev, base=base)
@@ -65,6 +78,8 @@ def _read(spec: TaskSpec, base: Path) -> RawTask:
     check_task(spec)
     task = _built_in(spec)
     raw = own.read(spec, base) if task is None else task.read(spec, base)
+    if spec.called is not None:
+        raw = replace(raw, name=spec.called, label=f"{raw.label} ({spec.called})")
     return also.with_also_tests(raw, spec, base)
 
 
@@ -108,7 +123,7 @@ def task_name(spec: TaskSpec) -> str:
     """
     check_task(spec)
     task = _built_in(spec)
-    return own.slug(spec) if task is None else task.slug(spec)
+    return spec.called or (own.slug(spec) if task is None else task.slug(spec))
 
 
 def builtin_names() -> tuple[str, ...]:

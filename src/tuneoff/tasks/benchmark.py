@@ -218,5 +218,20 @@ def _shaped(task: Declaration, table: Table) -> Table:
     return replace(table, columns=tuple(columns), rows=rows, places=[table.places[index] for index in chosen])
 
 
+def composed(task: Declaration, table: Table) -> Table:
+    """Return a table of new rows, none left out, with texts composed as those that the task is trained on.
+
+    Raises DataError for a row without what stands before its texts.
+    """
+    if not task.before:
+        return table
+    before = table.texts(task.before)
+    rows = [
+        {**row, **{name: f"{word}: {row[name]}" for name in task.texts if isinstance(row.get(name), str)}}
+        for row, word in zip(table.rows, before, strict=True)
+    ]
+    return replace(table, rows=rows)
+
+
 def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())

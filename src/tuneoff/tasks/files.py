@@ -7,7 +7,7 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,23 +67,26 @@ def _read_json_lines(path: Path, origin: str) -> Table:
     rows, places = [], []
     # Only the newline ends a row: other line separators of Unicode may stand inside a JSON string.
     for number, line in enumerate(decoded(path, origin).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{origin}, line {number}: not JSON ({error}). Each line must hold one object, such as "
-                '{"text": "...", "label": "..."}.'
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(f"{origin}, line {number}: a JSON {type(row).__name__}, where an object is expected.")
-        if "\\u" in line:
-            refuse_surrogates(row, f"{origin}, line {number}")
-        rows.append(row)
-        places.append(number)
+        if line.strip():
+            rows.append(json_row(line, f"{origin}, line {number}"))
+            places.append(number)
     columns = dict.fromkeys(column for row in rows for column in row)
     return Table(origin, tuple(columns), rows, places)
+
+
+def json_row(line: str, where: str) -> dict[str, Any]:
+    """Return the object of a line; DataError, beginning with `where`, for anything else."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f'{where}: not JSON ({error}). Each line must hold one object, such as {{"text": "...", "label": "..."}}.'
+        ) from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: a JSON {type(row).__name__}, where an object is expected.")
+    if "\\u" in line:
+        refuse_surrogates(row, where)
+    return row
 
 
 def refuse_surrogates(row: Mapping[str, Any], where: str) -> None:
@@ -104,28 +107,35 @@ def read_separated(path: Path, origin: str, delimiter: str) -> Table:
 
     Raises DataError, with the line, for bytes that are not UTF-8 and lines that are not rows.
     """
-    text = decoded(path, origin)
-    header: list[str] | None = None
+    header: list[str] = []
     rows: list[dict[str, str]] = []
     places = []
-    for place, values in _records(text, origin, delimiter):
-        if header is None:
+    for place, values in separated_records(io.StringIO(decoded(path, origin), newline=""), origin, delimiter):
+        if not header:
+            refuse_repeated(values, origin)
             header = values
-            _refuse_repeated(header, origin)
-        elif len(values) != len(header):
-            raise DataError(
-                f"{origin}, line {place}: {len(values)} fields, but the header has {len(header)} "
-                f"({listed(header)}). Quote a text that contains the separator, a quotation mark or a line break."
-            )
         else:
-            rows.append(dict(zip(header, values, strict=True)))
+            rows.append(separated_row(header, values, f"{origin}, line {place}"))
             places.append(place)
-    return Table(origin, tuple(header or ()), rows, places)
+    return Table(origin, tuple(header), rows, places)
 
 
-def _records(text: str, origin: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each record starts, with its fields; blank lines are no records."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def separated_row(header: list[str], values: list[str], where: str) -> dict[str, str]:
+    """Return a row by columns; DataError, beginning with `where`, for one with more or fewer fields."""
+    if len(values) != len(header):
+        raise DataError(
+            f"{where}: {len(values)} fields, but the header has {len(header)} "
+            f"({listed(header)}). Quote a text that contains the separator, a quotation mark or a line break."
+        )
+    return dict(zip(header, values, strict=True))
+
+
+def separated_records(lines: Iterable[str], origin: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each record starts, with its fields; blank lines are no records.
+
+    Raises DataError, with the line, for quotation marks that do not close.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     with _long_fields():
         while True:
             start = reader.line_num + 1
@@ -159,7 +169,7 @@ def _read_parquet(path: Path, origin: str) -> Table:
     try:
         # ParquetFile, not read_table: that one would add columns from the names of the folders above.
         content = pq.ParquetFile(path).read()
-        _refuse_repeated(content.column_names, origin)
+        refuse_repeated(content.column_names, origin)
         rows = content.to_pylist()
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
@@ -205,7 +215,8 @@ def decoded(path: Path, origin: str) -> str:
         raise DataError(f"{origin}, line {line}: the bytes are not UTF-8. Save the file as UTF-8.") from error
 
 
-def _refuse_repeated(columns: list[str], origin: str) -> None:
+def refuse_repeated(columns: list[str], origin: str) -> None:
+    """Raise DataError for a column that a file has twice."""
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
         raise DataError(f"{origin}, line 1: columns that occur twice: {listed(map(repr, repeated))}. Rename one.")

@@ -29,7 +29,7 @@ class About:
 class BuiltIn:
     """A task that is known by name.
 
-    `takes` are the keys of a study's task that it understands, beside `name`, `limit`, `drop_overlap` and
+    `takes` are the keys of a study's task that it understands, beside `name`, `called`, `limit`, `drop_overlap` and
     `also_test`. `problems` returns what is wrong with their values, a line each. `classes` and `slug` give the class
     names and the folder name without reading data. `read` gets the study's folder.
 

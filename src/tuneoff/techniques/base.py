@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,11 +12,16 @@ from tuneoff.section import Section, keyed, unkeyed
 from tuneoff.study import Schedule
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
     from torch.nn import Parameter
     from torch.optim import Optimizer
 
     from tuneoff.models.classifier import TextClassifier
+
+#: Why nothing can follow a stage that reads two texts each by itself.
+PAIR_HEAD = "for with `features: pair` its head takes the vectors of two texts, not of one"
 
 
 class StageSettings(Section):
@@ -51,20 +56,36 @@ class Optimization:
 class Technique:
     """One way of fine-tuning, as one stage. A subclass gives what differs; the loop knows no technique's name.
 
-    The order of the calls: `apply`, `data_pass`, `optimizer`, then either `fit` once (where `gradient_free`) or, in
-    each step, `train_mode`, `trainable_at`, `loss`, the optimizer's own step and `after_step`. `merge` comes before a
-    next stage.
+    The order of the calls: `apply`, `data_pass`, `optimizer`, `hear_train`, then either `fit` once (where
+    `gradient_free`) or, in each step, `partners`, `trainable_at`, `train_mode`, `loss` (or `pair_loss`), the
+    optimizer's own step and `after_step`. `merge` comes before a next stage.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     settings_class: ClassVar[type[StageSettings]]
     gradient_free: ClassVar[bool] = False
-    #: Why no stage can follow this one; None where one can.
-    ends_a_chain: ClassVar[str | None] = None
+    #: Whether a stage begins with the logits that the one before it ended with: what it adds is nothing at first.
+    keeps_logits: bool = True
+    #: Whether `fit` is called before each evaluation, on train's vectors as the backbone then stands.
+    fits_head: ClassVar[bool] = False
+    #: Whether the groups of train's rows, which `hear_train` tells, change the result; they are in its key then.
+    uses_groups: ClassVar[bool] = False
+    #: Why no stage can follow this one; None where one can. It may depend on the settings.
+    ends_a_chain: str | None = None
 
     def __init__(self, settings: StageSettings) -> None:
         self.settings = settings
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the two texts of a task are read each by itself, and their vectors u and v as [u; v; |u-v|; u*v]."""
+        return False
+
+    @property
+    def virtual_tokens(self) -> int:
+        """Positions that are taken beside those of a text."""
+        return 0
 
     def apply(self, classifier: TextClassifier) -> None:
         """Make trainable what this technique trains, adding modules if it has any; everything else is frozen.
@@ -83,13 +104,34 @@ class Technique:
 
     def optimizer(self, parameters: Mapping[str, Parameter], optimization: Optimization) -> Optimizer:
         """Return the optimizer of the trainable parameters; the loop sets the learning rate of each group."""
-        from tuneoff.training.optimizer import adamw
+        from tuneoff.training.optimizer import adamw_by_rate
 
-        return adamw(parameters.values(), optimization)
+        return adamw_by_rate(parameters, self.rate_factor, optimization)
+
+    def hear_train(self, labels: NDArray[np.int64], groups: Sequence[str] | None) -> None:
+        """Hear the class numbers of train's rows [N], and the values that keep rows together (None: no groups).
+
+        Called each time that a stage begins or goes on; what is kept of it changes nothing but what it is asked for.
+        """
+
+    def rate_factor(self, name: str) -> float:
+        """Return the share of the learning rate that AdamW takes for a parameter, in every step."""
+        return 1.0
 
     def trainable_at(self, step: int, steps: int, names: Collection[str]) -> Collection[str]:
         """Return which of the trainable parameters get a gradient at a step (0 .. steps - 1)."""
         return names
+
+    def partners(self, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64] | None:
+        """Return for each row of a step (numbers of train) the one that it is held against; then `pair_loss` counts.
+
+        `seed` is the step's own. None: there are no pairs.
+        """
+        return None
+
+    def pair_loss(self, first: Tensor, second: Tensor, alike: Tensor) -> Tensor:
+        """Return the loss of each pair, [B] from pooled vectors [B, H] and whether the labels are equal [B]."""
+        raise NotImplementedError
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each example, [B] from logits [B, C] and class numbers [B]."""
@@ -101,7 +143,7 @@ class Technique:
         """Run after the optimizer's step number `step` (1 .. steps)."""
 
     def fit(self, classifier: TextClassifier, vectors: Tensor, labels: Tensor) -> None:
-        """Fit without gradients, from vectors [N, H] and class numbers [N]; for `gradient_free` techniques."""
+        """Fit without gradients, from vectors [N, H] and class numbers [N]; where `gradient_free` or `fits_head`."""
         raise NotImplementedError
 
     def merge(self, classifier: TextClassifier) -> None:

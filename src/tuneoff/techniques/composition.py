@@ -56,7 +56,7 @@ def _stages(spec: TechniqueSpec, own: dict[str, TechniqueSpec], seen: frozenset[
     if not plus:
         return (StageSpec(spec.name, last, _settings(spec.name, last, spec.settings), None, 0),)
     before = _stages(own.get(first, TechniqueSpec(name=first, use=first)), own, seen)
-    if reason := get(before[-1].technique).ends_a_chain:
+    if reason := get(before[-1].technique)(before[-1].settings).ends_a_chain:
         raise StudyError(f"technique '{spec.name}': nothing can follow {before[-1].technique}, {reason}")
     alone = _stages(own.get(last, TechniqueSpec(name=last, use=last)), own, seen)
     if len(alone) > 1:

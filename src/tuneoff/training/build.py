@@ -8,12 +8,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from tuneoff.errors import StoreError
+from tuneoff.errors import ModelError, StoreError
 from tuneoff.models.classifier import TextClassifier, build_meta, init_head, load_classifier
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.techniques import get
 from tuneoff.techniques.base import Technique
 from tuneoff.techniques.composition import StageSpec
+
+HEAD = "head."  # begins the names of our head's parameters
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Ancestor:
     @property
     def changes_backbone(self) -> bool:
         """Whether it trained more than our head."""
-        return any(name != "head.weight" for name in self.names)
+        return any(not name.startswith(HEAD) for name in self.names)
 
 
 def make_technique(spec: StageSpec) -> Technique:
@@ -60,13 +62,21 @@ def build_classifier(
     classifier = load_classifier(model, classes, device=device)
     init_head(classifier, head_seed)
     for ancestor in ancestors:
-        technique = make_technique(ancestor.spec)
-        with torch.random.fork_rng():
-            technique.apply(classifier)
-        load_trained(classifier, ancestor.weights)
-        technique.merge(classifier)
+        put_back(classifier, ancestor).merge(classifier)
     classifier.eval()
     return classifier.requires_grad_(False)
+
+
+def put_back(classifier: TextClassifier, stage: Ancestor) -> Technique:
+    """Apply a finished stage's technique to a classifier that stands where the stage began, and load what it trained.
+
+    Returns the technique; what it added to the backbone is not merged.
+    """
+    technique = make_technique(stage.spec)
+    with torch.random.fork_rng():
+        technique.apply(classifier)
+    load_trained(classifier, stage.weights)
+    return technique
 
 
 def build_head_only(
@@ -74,7 +84,7 @@ def build_head_only(
 ) -> TextClassifier:
     """Return a classifier whose backbone has shapes but no numbers, for stages that train on vectors computed once."""
     classifier = build_meta(model, len(classes))
-    assert classifier.head is not None
+    assert isinstance(classifier.head, torch.nn.Linear)
     classifier.head.to_empty(device=device)
     init_head(classifier, head_seed)
     for ancestor in ancestors:
@@ -95,9 +105,20 @@ def load_trained(classifier: TextClassifier, path: Path) -> None:
     if weights.keys() != expected.keys():
         odd = sorted(weights.keys() ^ expected.keys())
         raise StoreError(f"{path}: not the weights that this stage trains ({odd[0]} ...); delete its folder to redo it")
+    for name, parameter in expected.items():
+        put(parameter, weights[name])
+
+
+def put(parameter: torch.nn.Parameter, value: torch.Tensor) -> None:
+    """Give a parameter some numbers.
+
+    One without any takes them in whatever shape: it stands for rows of train, whose number is known when it is fitted.
+    """
+    if parameter.numel() == 0:
+        parameter.data = value.to(parameter.device, parameter.dtype, copy=True)
+        return
     with torch.no_grad():
-        for name, parameter in expected.items():
-            parameter.copy_(weights[name])
+        parameter.copy_(value)
 
 
 def apply_technique(
@@ -111,6 +132,7 @@ def apply_technique(
         torch.manual_seed(seed)
         technique.apply(classifier)
         technique.data_pass(classifier, batches)
+    _check_vectors(technique, classifier)
     return trainable(classifier)
 
 
@@ -119,7 +141,18 @@ def sketch(technique: Technique, model: ResolvedModel, n_classes: int) -> TextCl
     classifier = build_meta(model, n_classes)
     with torch.random.fork_rng():
         technique.apply(classifier)
+    _check_vectors(technique, classifier)
     return classifier
+
+
+def _check_vectors(technique: Technique, classifier: TextClassifier) -> None:
+    """Raise ModelError where a technique that fits the head has no vectors to fit it on."""
+    without = classifier.head is None or classifier.depends_on_batch
+    if (technique.fits_head and without) or (technique.gradient_free and not trains_head_alone(classifier)):
+        raise ModelError(
+            f"{technique.name} is fitted on vectors, one a text, and there are none with `head: native` or "
+            "`pooling: misindexed`: use `head: linear` and another pooling."
+        )
 
 
 def trains_head_alone(classifier: TextClassifier) -> bool:

@@ -127,6 +127,15 @@ def recorded_execution(path: Path, key: str, say: Callable[[str], None] = lambda
     return Execution(**facts["execution"])
 
 
+def recorded_history(path: Path, key: str) -> list[dict[str, Any]]:
+    """Return the rows that an interrupted stage goes on from; none where it begins anew."""
+    try:
+        facts = _facts(path)
+    except DamagedFile:
+        return []
+    return facts["history"] if facts is not None and (facts["format"], facts["key"]) == (FORMAT, key) else []
+
+
 def _facts(path: Path) -> dict[str, Any] | None:
     """Return what a checkpoint says beside its tensors, None where there is none; raises DamagedFile."""
     if not path.is_file():

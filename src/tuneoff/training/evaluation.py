@@ -1,6 +1,7 @@
 """Evaluation of a split: the logits of every example, its mean loss and its accuracy."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.job import Job
 from tuneoff.training.order import Rows
 from tuneoff.training.shortage import ease, in_parts
@@ -47,32 +49,49 @@ def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:
 
     A part that runs out of memory is computed again in smaller ones. A team shares the parts out.
     """
+    return _computed(job, state, split, lambda rows: job.inputs.logits(job.classifier, split, rows)).cpu().numpy()
+
+
+def vectors_of(job: Job, state: TrainingState, split: str) -> Tensor:
+    """Return the pooled vectors [N, H] of a whole split, in row order, as the backbone stands."""
+    texts = texts_of(job)
+    return _computed(job, state, split, lambda rows: texts.vectors(job.classifier, split, rows)).to(job.device)
+
+
+def texts_of(job: Job) -> TokenInputs:
+    """Return a job's inputs, where they are texts and the whole backbone is computed; raises TypeError elsewhere."""
+    if not isinstance(job.inputs, TokenInputs):
+        raise TypeError(f"{job.technique.name} needs the vectors of whole texts, and its inputs are not texts")
+    return job.inputs
+
+
+def _computed(job: Job, state: TrainingState, split: str, compute: Callable[[Rows], Tensor]) -> Tensor:
+    """Return what is computed of a whole split, in row order, float32 on the CPU, in parts of like length."""
     job.classifier.eval()
     read = padded = 0
     found: list[tuple[Rows, Tensor]] = []
 
-    def compute(rows: Rows) -> Tensor:
+    def counted(rows: Rows) -> Tensor:
         nonlocal read, padded
-        logits = job.inputs.logits(job.classifier, split, rows)
+        values = compute(rows)
         real, computed = job.inputs.tokens(split, rows)
         read, padded = read + real, padded + computed
-        return logits
+        return values
 
     def need_less(left: Rows) -> bool:
         return ease(job, state, split, left, gradients=False)
 
     with torch.inference_mode(), job.autocast():
         for batch in _batches(job, len(job.labels[split])):
-            found += in_parts(job.inputs, split, batch, compute, need_less, job.team)
+            found += in_parts(job.inputs, split, batch, counted, need_less, job.team)
     read, padded = job.team.total(read, padded)
     state.tokens["evaluated"] += read
     state.tokens["computed"] += padded
-    columns = job.team.most(found[0][1].shape[1] if found else 0)
-    logits = np.zeros((len(job.labels[split]), columns), dtype=np.float32)
+    together = torch.zeros(len(job.labels[split]), job.team.most(found[0][1].shape[1] if found else 0))
     for chosen, values in found:
-        logits[chosen] = values.cpu().numpy()
-    job.team.add(torch.from_numpy(logits))  # each row is zero in all processes but one
-    return logits
+        together[torch.from_numpy(chosen)] = values.float().cpu()
+    job.team.add(together)  # each row is zero in all processes but one
+    return together
 
 
 def _batches(job: Job, count: int) -> list[Rows]:

@@ -12,7 +12,7 @@ from tuneoff.planned import PlannedStage, training_parts
 from tuneoff.store import WEIGHTS, StageRecord, Store
 from tuneoff.tasks.data_set import ALSO
 from tuneoff.training.budget import execution_now
-from tuneoff.training.build import Ancestor
+from tuneoff.training.build import Ancestor, put
 from tuneoff.training.evaluation import evaluate
 from tuneoff.training.job import Job
 from tuneoff.training.limit import limited
@@ -102,9 +102,8 @@ def _rebuilt(
     execution = replace(execution_now(stage, place), compact_vocabulary=False, reuse_activations=False)
     ready = prepared(stage, place, ancestors, execution)
     job = job_of(stage, place, ready, watch)
-    with torch.no_grad():
-        for name, parameter in job.trained.items():
-            parameter.copy_(weights[name])
+    for name, parameter in job.trained.items():
+        put(parameter, weights[name])
     return ready, job
 
 

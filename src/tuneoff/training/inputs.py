@@ -18,7 +18,10 @@ class Inputs(Protocol):
     """Rows of the splits, ready to be turned into logits."""
 
     def parts(self, split: str, rows: Rows) -> list[Rows]:
-        """Cut rows into micro-batches: positions into `rows`, each in exactly one part."""
+        """Cut rows into micro-batches: positions into `rows`, each in exactly one part.
+
+        Rows [2, N] are pairs, which are cut as N rows of the length of both.
+        """
         ...
 
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
@@ -49,13 +52,21 @@ class TokenInputs:
         self.device = device
         self.packed = packed
         self.as_one = as_one
+        self.extra = 0  # tokens that are computed for each text beside its own
+
+    def suit(self, classifier: TextClassifier, packed: bool) -> None:
+        """Cut micro-batches for a classifier as a technique has made it, which may be other than it was loaded."""
+        self.packed = packed
+        self.extra = classifier.virtual_tokens
 
     def parts(self, split: str, rows: Rows) -> list[Rows]:
         """Cut rows into micro-batches by length and token budget."""
         if self.as_one:
-            return [np.arange(len(rows), dtype=np.int64)]
-        cut = packed_batches if self.packed else micro_batches
-        return cut(self.lengths[split][rows], self.budget)
+            return [np.arange(rows.shape[-1], dtype=np.int64)]
+        lengths = self.lengths[split][rows] + self.extra
+        if self.packed:
+            return packed_batches(lengths if rows.ndim == 1 else lengths.sum(axis=0), self.budget)
+        return micro_batches(lengths if rows.ndim == 1 else 2 * lengths.max(axis=0), self.budget)
 
     def logits(self, classifier: TextClassifier, split: str, rows: Rows) -> Tensor:
         """Return logits [B, C] in fp32 of one micro-batch."""
@@ -87,7 +98,7 @@ class TokenInputs:
         """Return real and computed (real or padding) tokens of one micro-batch."""
         lengths = self.lengths[split][rows]
         real = int(lengths.sum())
-        return real, real if self.packed else int(lengths.max()) * len(rows)
+        return real, real if self.packed else (int(lengths.max()) + self.extra) * len(rows)
 
 
 class VectorInputs:

@@ -1,6 +1,6 @@
 """A stage, ready to be trained: everything the loop needs, and nothing of where it came from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +70,8 @@ class Execution:
 class Job:
     """What the loop works on.
 
-    `trained` are the parameters that the technique made trainable, by name. `labels` are class numbers by split.
+    `trained` are the parameters that the technique made trainable, by name. `labels` are class numbers by split, and
+    `groups` the values that keep rows of train together (None: no groups).
     `first_step` is the number of steps of the stages before. `events` gets each row of history as it becomes known;
     `save` is called at each step's beginning with the state, the optimizer and whether it must save now; `stop` tells
     whether the user asked to stop. `team` are the processes that share the work.
@@ -88,6 +89,7 @@ class Job:
     accelerator: Accelerator
     execution: Execution
     first_step: int = 0
+    groups: Sequence[str] | None = None
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     events: Callable[[Mapping[str, Any]], None] = lambda _: None
     save: Callable[[TrainingState, torch.optim.Optimizer, bool], None] = lambda *_: None

@@ -3,11 +3,12 @@
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tuneoff.training.best import keep_if_best, put_best_back
-from tuneoff.training.evaluation import evaluate
+from tuneoff.training.evaluation import evaluate, texts_of, vectors_of
 from tuneoff.training.inputs import VectorInputs
 from tuneoff.training.job import Job
 from tuneoff.training.optimizer import allocate, learning_rate_at
@@ -30,15 +31,20 @@ def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
     """
     go_on(job, state.history)
     allocate(optimizer)
+    job.technique.hear_train(job.labels["train"], job.groups)
     devices = [job.device] if job.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         while True:
             watched = job.budget.watched
             if watched in job.budget.splits_at(state.step) and (watched, state.step) not in state.logits:
                 _flush(job, state)
+                if job.technique.fits_head:
+                    _fit_head(job, state)
                 evaluate(job, state, watched, state.step)
                 keep_if_best(job, state)
             if state.step == job.budget.steps:
+                for parameter in job.trained.values():  # some may have had no gradient in the last step
+                    parameter.requires_grad_(True)
                 reported = put_best_back(job, state)
                 for split in job.budget.reported_after:
                     evaluate(job, state, split, reported)
@@ -63,13 +69,14 @@ def take_step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) 
     """Take one optimizer step on one random batch."""
     rate = learning_rate_at(job.optimization, state.step, job.budget.steps)
     rows = batch_rows(len(job.labels["train"]), job.budget.batch_size, job.seed_order, state.step)
+    partners = job.technique.partners(rows, derive(job.seed_order, "partners", state.step))
 
     def attempt() -> tuple[Tensor, Tensor, int, int, Tensor]:
         torch.manual_seed(derive(job.seed_dropout, "step", state.step))
-        job.technique.train_mode(job.classifier)
         parameters = _select_trainable(job, state.step)
+        job.technique.train_mode(job.classifier)
         with agreed(job.team):
-            loss, correct, tokens, computed = _accumulate_gradients(job, rows, state.step)
+            loss, correct, tokens, computed = _accumulate_gradients(job, rows, partners, state.step)
         job.team.add_gradients(parameters)
         job.team.add(loss, correct)
         tokens, computed = job.team.total(tokens, computed)
@@ -111,7 +118,15 @@ def _select_trainable(job: Job, step: int) -> list[torch.nn.Parameter]:
     return [parameter for name, parameter in job.trained.items() if name in chosen]
 
 
-def _accumulate_gradients(job: Job, rows: Rows, step: int) -> tuple[Tensor, Tensor, int, int]:
+def _fit_head(job: Job, state: TrainingState) -> None:
+    """Fit the head on train's vectors as the backbone stands; the time is the evaluation's that it is fitted for."""
+    begun = time.perf_counter()
+    vectors = vectors_of(job, state, "train")
+    job.technique.fit(job.classifier, vectors, torch.from_numpy(job.labels["train"]).to(job.device))
+    state.seconds["evaluation"] += time.perf_counter() - begun
+
+
+def _accumulate_gradients(job: Job, rows: Rows, partners: Rows | None, step: int) -> tuple[Tensor, Tensor, int, int]:
     """Add up the gradients of this process's micro-batches of a batch, each weighted by its share of the examples.
 
     Returns their part of the batch's mean loss and its count of right answers, both left on the device, their real
@@ -120,14 +135,19 @@ def _accumulate_gradients(job: Job, rows: Rows, step: int) -> tuple[Tensor, Tens
     loss = torch.zeros((), device=job.device, dtype=torch.float64 if job.device.type == "cpu" else None)
     correct = torch.zeros((), device=job.device)
     tokens = computed = 0
-    for number, part in job.team.share(job.inputs.parts("train", rows)):
+    read = rows if partners is None else np.stack([rows, partners])
+    for number, part in job.team.share(job.inputs.parts("train", read)):
         if job.team.size > 1:  # masks must not depend on who computes a part
             torch.manual_seed(derive(job.seed_dropout, "step", step, "part", number))
-        chosen = rows[part]
-        labels = torch.from_numpy(job.labels["train"][chosen]).to(job.device)
+        chosen = read[..., part].reshape(-1)
+        labels = torch.from_numpy(job.labels["train"][rows[part]]).to(job.device)
         with job.autocast():
-            logits = job.inputs.logits(job.classifier, "train", chosen)
-        share = job.technique.loss(logits, labels).sum() / len(rows)
+            if partners is None:
+                logits = job.inputs.logits(job.classifier, "train", chosen)
+                losses = job.technique.loss(logits, labels)
+            else:
+                logits, losses = _of_pairs(job, chosen, labels)
+        share = losses.sum() / len(rows)
         job.accelerator.backward(share)
         loss += share.detach()
         correct += (logits.detach().argmax(dim=1) == labels).sum()
@@ -135,6 +155,15 @@ def _accumulate_gradients(job: Job, rows: Rows, step: int) -> tuple[Tensor, Tens
         tokens += real
         computed += padded
     return loss, correct, tokens, computed
+
+
+def _of_pairs(job: Job, rows: Rows, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits [B, C] and losses [B] of pairs: rows [2 B], of which the first half is held against the second."""
+    first, second = texts_of(job).vectors(job.classifier, "train", rows).chunk(2)
+    others = torch.from_numpy(job.labels["train"][rows[len(labels) :]]).to(job.device)
+    with torch.autocast(job.device.type, enabled=False):
+        losses = job.technique.pair_loss(first, second, labels == others)
+    return job.classifier.classify(first.detach()), losses
 
 
 def _clip(job: Job, parameters: list[torch.nn.Parameter]) -> Tensor:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tuneoff.evidence.representation import linear_cka
 from tuneoff.planned import PlannedStage
-from tuneoff.training.build import Ancestor, make_technique, sketch, trains_head_alone
+from tuneoff.training.build import HEAD, Ancestor, make_technique, sketch, trains_head_alone
 from tuneoff.training.inputs import VectorInputs
 from tuneoff.training.job import Job
 from tuneoff.training.shortage import SHORTAGES
@@ -43,7 +43,7 @@ def how_far(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor]
     rows = min(MOST_ROWS, len(place.data.splits["test"]))
     if not _compared(stage, place):
         return {"cka": None, "rows": rows, "reason": NO_VECTORS}
-    if not _moved_before(ancestors) and set(job.trained) <= {"head.weight"}:
+    if not _moved_before(ancestors) and all(name.startswith(HEAD) for name in job.trained):
         return {"cka": 1.0, "rows": rows, "reason": None}
     if place.untouched is None:
         return {"cka": None, "rows": rows, "reason": "the untouched model's vectors were not computed"}

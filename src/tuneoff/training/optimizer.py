@@ -1,7 +1,7 @@
 """AdamW, and the learning rate at each step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
@@ -15,6 +15,23 @@ def adamw(parameters: Iterable[torch.nn.Parameter], optimization: Optimization) 
     """Return AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with one rate and one decay for all parameters."""
     return torch.optim.AdamW(
         list(parameters),
+        lr=optimization.learning_rate,
+        betas=BETAS,
+        eps=EPSILON,
+        weight_decay=optimization.weight_decay,
+        fused=True,
+    )
+
+
+def adamw_by_rate(
+    parameters: Mapping[str, torch.nn.Parameter], factor: Callable[[str], float], optimization: Optimization
+) -> torch.optim.AdamW:
+    """Return AdamW as `adamw` does, with the rate of each parameter times a factor that depends on its name."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(factor(name), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": some, "rate_factor": one} for one, some in groups.items()],
         lr=optimization.learning_rate,
         betas=BETAS,
         eps=EPSILON,

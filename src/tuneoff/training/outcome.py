@@ -10,6 +10,7 @@ import torch
 from tuneoff.environment import package_versions
 from tuneoff.plan import PlannedStage, StageBudget
 from tuneoff.store import PHASES, StageRecord
+from tuneoff.training.build import count_parameters
 from tuneoff.training.shortage import eased
 from tuneoff.training.state import TrainingState
 from tuneoff.training.team import Team
@@ -37,7 +38,8 @@ def record_of(
         key_parts=stage.key_parts,
         settings={**stage.spec.settings.keyed_values(), **asdict(stage.optimization)},
         budget=stage.budget.as_json(),
-        parameters=ready.parameters,
+        # What is kept of train, as neighbours are, is known when it is fitted.
+        parameters=count_parameters(ready.classifier) if ready.technique.gradient_free else ready.parameters,
         seconds={**no_time, **ready.seconds, **state.seconds},
         seconds_alone={**no_time, **ready.seconds_alone, **state.seconds},
         tokens={**state.tokens, "computed": state.tokens["computed"] + ready.feature_tokens},

@@ -20,7 +20,7 @@ from tuneoff.techniques.base import Technique
 from tuneoff.techniques.composition import StageSpec
 from tuneoff.training.build import apply_technique, make_technique, trains_head_alone
 from tuneoff.training.device import Precision, autocast, make_accelerator
-from tuneoff.training.evaluation import predict
+from tuneoff.training.evaluation import predict, vectors_of
 from tuneoff.training.inputs import TokenInputs, VectorInputs
 from tuneoff.training.job import Budget, Execution, Job
 from tuneoff.training.loop import take_step
@@ -30,6 +30,7 @@ FEW, MORE = 1, 3  # layers of the two models whose difference is what a layer co
 ENOUGH = 1.0  # seconds that are spent on a measurement at least, but
 MOST = 5  # times at most
 NUMBERS = 1 << 22  # parameters on which the optimizer alone is timed
+LAST = 1 << 10  # steps before the end of the budget, at which is measured
 SPLIT = "train"
 
 
@@ -119,9 +120,11 @@ def _costs(
     technique = make_technique(_in_layers(stage.spec, layers))
     job = _job(stage, technique, build_random(model, n_classes, how.device), lengths, how)
     tokens = sum(lengths)
-    state = TrainingState()
+    state = TrainingState(step=job.budget.steps - LAST)  # where layers join one by one, all have joined
     with torch.random.fork_rng(devices=[how.device] if how.device.type == "cuda" else []):
-        evaluation = _seconds(lambda: predict(job, state, SPLIT), how.device)
+        # Each text of a pair that is read by itself costs its tokens, as ever, and the head next to nothing.
+        evaluate = vectors_of if technique.reads_pairs else predict
+        evaluation = _seconds(lambda: evaluate(job, state, SPLIT), how.device)
         if technique.gradient_free:
             return _Costs(0.0, evaluation / tokens)
         optimizer = technique.optimizer(job.trained, stage.optimization)
@@ -136,7 +139,7 @@ def _costs(
 
 
 def _vectors(job: Job) -> VectorInputs:
-    assert job.classifier.head is not None
+    assert isinstance(job.classifier.head, torch.nn.Linear)
     size = len(job.labels[SPLIT]), job.classifier.head.in_features
     return VectorInputs({SPLIT: torch.zeros(size, device=job.device)})
 
@@ -164,14 +167,17 @@ def _job(
         as_one=classifier.depends_on_batch,
     )
     trained = apply_technique(technique, classifier, 0, inputs.batches(classifier, SPLIT))
+    inputs.suit(classifier, how.execution.packs(classifier))
     if how.execution.light_dropout:
         lighten_dropout(classifier)
+    labels = np.zeros(len(lengths), dtype=np.int64)
+    technique.hear_train(labels, None)
     return Job(
         technique=technique,
         classifier=classifier,
         trained=trained,
         inputs=inputs,
-        labels={SPLIT: np.zeros(len(lengths), dtype=np.int64)},
+        labels={SPLIT: labels},
         optimization=stage.optimization,
         budget=Budget(1 << 30, len(lengths), 1 << 30, SPLIT, reported=()),
         seed_order=0,

@@ -133,7 +133,13 @@ class Ready:
             return
         assert stage.budget is not None
         steps, how = stage.budget.steps, stage.optimization
-        self.vocabulary.restore(learning_rate_at(how, step, steps) * how.weight_decay for step in range(steps_taken))
+        table, names = self.vocabulary.name, self.trained.keys()
+        decay = self.technique.rate_factor(table) * how.weight_decay
+        self.vocabulary.restore(
+            learning_rate_at(how, step, steps) * decay
+            for step in range(steps_taken)
+            if table in self.technique.trainable_at(step, steps, names)
+        )
 
 
 def _with_earlier(ready: Ready, attempts: Attempts) -> Ready:
@@ -170,7 +176,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
     vocabulary, feature_tokens = None, 0
     reuse = execution.reuse_activations or technique.gradient_free  # the latter is fitted on vectors in any case
     if reuse and trains_head_alone(sketch(technique, place.model, len(classes))):
-        features = place.features(ancestors)
+        features = place.pair_features(ancestors) if technique.reads_pairs else place.features(ancestors)
         cost = {"load": features.cost.load, "tokenize": features.cost.tokenize, "features": features.cost.features}
         paid = cost if features.computed_now else {}
         feature_tokens = features.cost.tokens
@@ -191,6 +197,7 @@ def _prepare(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor
             as_one=classifier.depends_on_batch,
         )
         apply_technique(technique, classifier, seeds["init"], texts.batches(classifier, "train"))
+        texts.suit(classifier, execution.packs(classifier))
         if execution.light_dropout:
             lighten_dropout(classifier)
         parameters = count_parameters(classifier)
@@ -210,8 +217,7 @@ def _rows_only_decay(technique: Technique, classifier: TextClassifier) -> bool:
     """Return whether an embedding row that no text uses changes by weight decay alone, in every step, or not at all."""
     table = input_embedding(classifier)
     frozen = table is not None and not table.weight.requires_grad
-    usual = type(technique).optimizer is Technique.optimizer and type(technique).trainable_at is Technique.trainable_at
-    return (usual or frozen) and compactable(classifier)
+    return (frozen or type(technique).optimizer is Technique.optimizer) and compactable(classifier)
 
 
 def _seeds(stage: PlannedStage) -> Mapping[str, int]:
@@ -245,6 +251,7 @@ def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch, te
         accelerator=place.accelerator,
         execution=ready.execution,
         first_step=stage.first_step,
+        groups=place.data.splits["train"].groups,
         autocast=autocast(place.accelerator.device, place.precision),
         events=watch.events,
         stop=watch.stop,

@@ -23,6 +23,7 @@ from tuneoff.models.activation_cache import (
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable
 from tuneoff.models.mapped_file import Put, Shape
+from tuneoff.models.pairs import pair_features
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, forget_tokenizers, load_tokenizer, reading, tokenize
 from tuneoff.plan import SEMANTICS
@@ -35,6 +36,20 @@ from tuneoff.training.order import Rows
 from tuneoff.training.shortage import in_parts, smaller_budget
 
 USED = ("train", "dev", "test")
+SINGLE = "single texts"
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long a split's texts are in tokens, an array [rows], and how many of them had to be shortened."""
+
+    lengths: NDArray[np.int64]
+    cut: int
+
+    @property
+    def mean(self) -> float:
+        """The mean number of tokens of a row."""
+        return int(self.lengths.sum()) / len(self.lengths)
 
 
 @dataclass
@@ -62,6 +77,8 @@ class Workplace:
         self.tokenize_seconds = 0.0
         self._tokenizing_charged = False
         self._tokens: Mapping[str, Tokens] | None = None
+        self._aside: dict[str, NDArray[np.int32]] = {}
+        self._read: dict[str, Lengths] = {}
         self._features: dict[str, Features] = {}
         self._hidden: dict[str, HiddenStates] = {}
         self.untouched: NDArray[np.float32] | None = None  # vectors of test's first rows, see `moved`
@@ -73,14 +90,44 @@ class Workplace:
 
     def tokens(self) -> Mapping[str, Tokens]:
         """Return the token ids of every labelled split; the tokenizer is let go afterwards."""
-        if self._tokens is None:
+        if self._tokens is None and self._aside:
+            self._tokens = {name: self._taken_back(name) for name in self.splits}
+        elif self._tokens is None:
             begun = time.perf_counter()
             tokenizer = load_tokenizer(self.model)
             self._tokens = {name: tokenize(self.model, tokenizer, self.data.splits[name].texts) for name in self.splits}
             reading(self.model)
             forget_tokenizers()
             self.tokenize_seconds = time.perf_counter() - begun
+            for name, one in self._tokens.items():
+                lengths = np.fromiter(map(len, one.ids), dtype=np.int64, count=len(one.ids))
+                self._read[name] = Lengths(lengths, one.cut)
+        self._aside = {}
         return self._tokens
+
+    def read(self) -> Mapping[str, Lengths]:
+        """Return how long the texts of every labelled split are in tokens; no tokens are taken out for that."""
+        if not self._read:
+            self.tokens()
+        return self._read
+
+    def put_away(self) -> None:
+        """Let go of what is made anew when asked for: vectors, open caches, and a token array for every row.
+
+        Of the tokens one array a split is left, since reading all texts again would take its time. For studies of
+        several tasks, when the next one begins.
+        """
+        if self._tokens is not None:
+            self._aside = {
+                name: np.concatenate([np.asarray(ids, dtype=np.int32) for ids in one.ids])
+                for name, one in self._tokens.items()
+            }
+        self._tokens, self._features, self._hidden = None, {}, {}
+
+    def _taken_back(self, split: str) -> Tokens:
+        read = self._read[split]
+        ends = np.cumsum(read.lengths)[:-1]
+        return Tokens(np.split(self._aside[split], ends), read.cut)
 
     def tokenizing_to_charge(self) -> float:
         """Return the seconds that tokenizing took, once: the stage that asks first bears them, the others none."""
@@ -94,9 +141,36 @@ class Workplace:
         key = self._key("features", self.model.keyed(), changed)
         if key in self._features:
             return replace(self._features[key], computed_now=False)
-        features = cached_features(key, lambda: self._compute_features(changed), self.note)
+        features = cached_features(
+            key, lambda: self._compute_features(changed, self.tokens(), self.tokenize_seconds), self.note
+        )
         self._features = {key: features}
         return features
+
+    def pair_features(self, ancestors: Sequence[Ancestor]) -> Features:
+        """Return [u; v; |u-v|; u*v] of every row of every labelled split, u and v being the vectors of its two texts.
+
+        Each text is read by itself, with the model's prefix and special tokens, and equal ones once; what is cached are
+        their vectors.
+        """
+        changed = [ancestor for ancestor in ancestors if ancestor.changes_backbone]
+        columns = {split: self.data.splits[split].texts for split in self.splits}
+        unlike = list(dict.fromkeys(text for column in columns.values() for texts in column for text in texts))
+        number = {text: row for row, text in enumerate(unlike)}
+        key = self._key("features", {**self.model.keyed(), "texts": SINGLE}, changed)
+
+        def compute() -> Features:
+            begun = time.perf_counter()
+            tokens = tokenize(self.model, load_tokenizer(self.model), (unlike,))
+            forget_tokenizers()
+            return self._compute_features(changed, {SINGLE: tokens}, time.perf_counter() - begun)
+
+        found = cached_features(key, compute, self.note)
+        vectors = {}
+        for split, column in columns.items():
+            u, v = (found.vectors[SINGLE][[number[text] for text in texts]] for texts in column)
+            vectors[split] = pair_features(u, v)
+        return replace(found, vectors=vectors)
 
     def hidden(
         self,
@@ -135,22 +209,24 @@ class Workplace:
             }
         )
 
-    def _compute_features(self, ancestors: Sequence[Ancestor]) -> Features:
+    def _compute_features(
+        self, ancestors: Sequence[Ancestor], tokens: Mapping[str, Tokens], tokenizing: float
+    ) -> Features:
         begun = time.perf_counter()
         device = self.accelerator.device
         classifier = build_classifier(self.model, self.data.classes, ancestors, device, head_seed=0)
         loaded = time.perf_counter()
         packed = self.execution.packs(classifier)
-        inputs = TokenInputs(self.tokens(), self.execution.micro_tokens, device, packed=packed)
+        inputs = TokenInputs(tokens, self.execution.micro_tokens, device, packed=packed)
         if self.execution.compact_vocabulary and compactable(classifier):
             CompactVocabulary(classifier, [ids for split in inputs.ids.values() for ids in split])
         started = time.perf_counter()
         vectors: dict[str, torch.Tensor] = {}
         with torch.inference_mode(), autocast(device, self.precision)():
-            for split in self.splits:
+            for split in tokens:
                 vectors[split] = self.vectors(classifier, inputs, split)
-        tokens = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
-        cost = Cost(loaded - begun, self.tokenize_seconds, time.perf_counter() - started, tokens)
+        count = int(sum(lengths.sum() for lengths in inputs.lengths.values()))
+        cost = Cost(loaded - begun, tokenizing, time.perf_counter() - started, count)
         return Features(vectors, cost, computed_now=True)
 
     def vectors(self, classifier: TextClassifier, inputs: TokenInputs, split: str) -> torch.Tensor:

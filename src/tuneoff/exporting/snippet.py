@@ -1,0 +1,118 @@
+"""The lines of Python by which anybody gets an exported classifier's logits, without tuneoff."""
+
+import re
+from typing import Any
+
+from tuneoff.exporting.form import Form
+from tuneoff.exporting.plain import HEAD
+from tuneoff.models.resolve import DEFAULT_TEMPLATE, ResolvedModel
+from tuneoff.trained import TrainedClassifier
+
+# What stands in the snippet to be replaced: a shorter and a longer text, so that padding takes part.
+ONE_TEXT = ["A text.", "Another text, which is a little longer."]
+TWO_TEXTS = [("A text.", "A second text."), ("Another text, a little longer.", "And the second text of this pair.")]
+POOLED = {
+    "mean": ["vectors = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)"],
+    "first": ["vectors = hidden[:, 0]"],
+    "last": ["vectors = hidden[torch.arange(len(hidden)), mask.sum(1) - 1]"],
+}
+
+
+def loading_settings(trained: TrainedClassifier, form: Form, pad_id: int) -> dict[str, Any]:
+    """Return the arguments that the folder's class is to be loaded with, beside the folder.
+
+    The weights are float32; loaded in their stored type they would not be, where the base is stored in another.
+    """
+    from tuneoff.models.backbones import auto_class
+
+    settings: dict[str, Any] = {"dtype": "float32"}
+    if not form.classifies:
+        return settings | auto_class(trained.model)[1]
+    if form.adapter:  # an adapter's folder has no config of the model
+        settings["num_labels"] = len(trained.classes)
+        if trained.model.is_decoder:
+            settings["pad_token_id"] = pad_id
+        if trained.classifier.new_head:  # the base may have a head for other labels
+            settings["ignore_mismatched_sizes"] = True
+    return settings
+
+
+def snippet(trained: TrainedClassifier, form: Form, settings: dict[str, Any], fields: int) -> str:
+    """Return the snippet, of 20 lines at most: it reads two rows of texts, and prints their labels.
+
+    `logits` [B, C] are what the classifier gave in training, `fields` is how many texts a row has.
+    """
+    arguments = "".join(f", {name}={_literal(value)}" for name, value in settings.items())
+    parts = f"{form.loader}, AutoTokenizer"
+    lines = ["import torch"]
+    if form.adapter:
+        lines += [f"from peft import {form.loader}"]
+        parts = "AutoTokenizer"
+    if not form.classifies:
+        lines += ["from safetensors.torch import load_file"]
+    lines += [
+        f"from transformers import {parts}",
+        "",
+        'folder = "."  # this folder' + ("" if not form.classifies else ", or its name on the hub"),
+        "tokenizer = AutoTokenizer.from_pretrained(folder)",
+        f"model = {form.loader}.from_pretrained(folder{arguments}).eval()",
+        f"labels = {_literal(list(trained.classes))}",
+        f"rows = {_literal(ONE_TEXT if fields == 1 else TWO_TEXTS)}",
+        *_reading(trained.model, fields),
+        "with torch.no_grad():",
+        *_logits(trained, form),
+        "print([labels[number] for number in logits.argmax(-1).tolist()])",
+    ]
+    return "\n".join(lines)
+
+
+def _reading(model: ResolvedModel, fields: int) -> list[str]:
+    cut = f'truncation=True, max_length={model.max_length}, padding=True, return_tensors="pt"'
+    if model.is_decoder:
+        return [f"texts = [{_joined(model, fields)}]", f"inputs = tokenizer(texts, {cut})"]
+    if fields == 1:
+        texts = f"[{_literal(model.prefix)} + text for text in rows]" if model.prefix else "rows"
+        return [f"inputs = tokenizer({texts}, {cut})"]
+    own = f"[{_literal(model.prefix)} + text for text in column]" if model.prefix else "list(column)"
+    return [f"columns = [{own} for column in zip(*rows)]", f"inputs = tokenizer(*columns, {cut})"]
+
+
+def _joined(model: ResolvedModel, fields: int) -> str:
+    """Return the Python that makes one text of a row by the template, the prefix before each text."""
+    template = model.template or DEFAULT_TEMPLATE
+    if fields == 1 and template == DEFAULT_TEMPLATE:
+        template = "{0}"
+    names = {"{0}": "text" if fields == 1 else "first", "{1}": "second"}
+    parts: list[str] = []
+    literal = ""
+    for piece in re.split(r"(\{[01]\})", template):
+        if piece not in names:
+            literal += piece
+            continue
+        literal += model.prefix
+        parts += [_literal(literal)] if literal else []
+        parts.append(names[piece])
+        literal = ""
+    parts += [_literal(literal)] if literal else []
+    return f"{' + '.join(parts)} for {'text' if fields == 1 else 'first, second'} in rows"
+
+
+def _logits(trained: TrainedClassifier, form: Form) -> list[str]:
+    if form.classifies:
+        return ["    logits = model(**inputs).logits"]
+    return [
+        "    hidden = model(**inputs).last_hidden_state",
+        'mask = inputs["attention_mask"]',
+        *POOLED[trained.model.pooling],
+        f'logits = vectors @ load_file(f"{{folder}}/{HEAD}")["weight"].T',
+    ]
+
+
+def _literal(value: Any) -> str:
+    """Return a value as Python, texts in the double quotes of the lines around it where that changes nothing."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_literal, value))})"
+    plain = repr(value)
+    return f'"{plain[1:-1]}"' if isinstance(value, str) and plain[0] == "'" and '"' not in plain else plain
