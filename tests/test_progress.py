@@ -128,7 +128,8 @@ def test_memory_that_ran_out_is_told_at_once_and_is_no_step(clock):
         "    out of memory after step 7: going on with 750 tokens at once",
         "    out of memory after step 7: going on with gradient checkpointing",
     ]
-    assert told.reporter._stage_done == 0.0 and told.reporter._tokens_since is None
+    (own,) = told.reporter._under_way.values()
+    assert own.done == 0.0 and own.tokens_since is None
 
 
 def test_a_failed_stage_is_told_with_its_reason_as_it_is(clock):
@@ -175,6 +176,20 @@ def test_stages_of_several_models_are_told_apart(clock):
         "[3/4] large: full, seed 0",
         "[4/4] large: lora, seed 0",
     ]
+
+
+def test_stages_at_the_same_time_are_told_apart_and_their_work_is_added(clock):
+    told = Told()
+    for stage in told.stages:
+        told.observer.began(stage)
+    clock.now += LINE_EVERY
+    told.train(told.stages[0], 1)
+    clock.now += LINE_EVERY
+    told.train(told.stages[1], 1, loss=0.25)
+    # 2 of 200 steps in 60 s leave 198 x 30 s.
+    assert told.lines[-1] == "    lora, seed 0: step 1/100 · loss 0.250 · study: 1 h 39 min 00 s left"
+    told.observer.ended(told.stages[1], Ended())
+    assert told.lines[-1] == "  done   lora, seed 0 in 1 min 00 s"
 
 
 def test_a_path_is_told_whole_whatever_its_letters(clock):

@@ -182,6 +182,7 @@ def test_a_clock_that_is_set_back_all_the_time_reaches_no_number(study, listener
     read = study(["lora", "linear-probe+lora"])
     whole = build_results(compute_study(read, tmp_path / "whole", listener()))
     monkeypatch.setattr("tuneoff.training.stage.datetime", Back)
+    monkeypatch.setattr("tuneoff.training.outcome.datetime", Back)
     monkeypatch.setattr("tuneoff.training.evaluation.datetime", Back)
     with pytest.raises(Interrupted):
         compute_study(read, tmp_path / "out", listener(stop_after=5))

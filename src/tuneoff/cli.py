@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -81,6 +81,23 @@ def run(
         list[str] | None,
         typer.Option("--force", metavar="CHECK", help="Run although this check finds an error; the report says so."),
     ] = None,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option("--executor", help="Where stages are computed: here, or by Ray.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="HOST:PORT", help="Ray's cluster; if left out one is started here."),
+    ] = None,
+    cpus: Annotated[
+        int | None, typer.Option("--cpus", metavar="N", min=1, help="With Ray: CPUs, and threads, of each stage.")
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", metavar="N", min=1, help="Share each batch out to N processes (or GPUs)."),
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option("--gpus", metavar="N", min=0, help="With Ray: GPUs of each stage.")
+    ] = None,
     track: Annotated[
         list[str] | None,
         typer.Option("--track", metavar="TRACKER", help="Tell tensorboard, mlflow, wandb or trackio too. Repeatable."),
@@ -96,9 +113,13 @@ def run(
     with _plain_errors():
         read = _read(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.run import run_command
+        from tuneoff.commands.where import executor_of, followed
 
-        directory = out or Path("runs") / read.study.name
-        status = run_command(read, directory, force or [], lang.value, track or [])
+        if followed(read):
+            raise typer.Exit
+        with executor_of(read, executor, processes, address=address, cpus=cpus, gpus=gpus) as execute:
+            directory = out or Path("runs") / read.study.name
+            status = run_command(read, directory, force or [], lang.value, track or [], execute)
     raise typer.Exit(status)
 
 

@@ -5,8 +5,9 @@ TuneoffError
 ├── DataError     a task's files or columns
 │   └── DataNotHereError    files that are not there, or a hub that cannot be reached
 ├── ModelError    a model's folder, architecture or tokenizer
-└── StoreError    a run directory
-    └── WriteError    a file that the system does not let us write
+├── StoreError    a run directory
+│   └── WriteError    a file that the system does not let us write
+└── ExecutorError    the processes or machines that compute a study
 """
 
 import errno
@@ -40,6 +41,10 @@ class ModelError(TuneoffError):
 
 class StoreError(TuneoffError):
     """A run directory that cannot be read, written or locked."""
+
+
+class ExecutorError(TuneoffError):
+    """Other processes or machines that are to compute a study: not there, not alike, or gone."""
 
 
 class WriteError(StoreError):

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from tuneoff.estimate import Work
 from tuneoff.executors.local import Observer
@@ -22,6 +23,17 @@ SHORTAGE = {  # what is said of memory that ran out, by event
 }
 
 
+@dataclass
+class _UnderWay:
+    """A stage that is being computed: when it began, its bar, the work it has done, and tokens since it is watched."""
+
+    started: float
+    bar: TaskID
+    done: float = 0.0
+    tokens: int = 0
+    tokens_since: float | None = None
+
+
 class Reporter:
     """Shows the study's progress: bars on a terminal, a line now and then elsewhere.
 
@@ -33,10 +45,7 @@ class Reporter:
         self.stop = stop
         self._started = self._last_line = time.monotonic()
         self._done = 0.0
-        self._stage_done = 0.0
-        self._tokens = 0
-        self._tokens_since: float | None = None
-        self._stage_started = 0.0
+        self._under_way: dict[StageAddress, _UnderWay] = {}
         self._work: Mapping[StageAddress, Work] = {}
 
     def watch(self, plan: Plan, work: Mapping[StageAddress, Work]) -> Observer:
@@ -46,6 +55,7 @@ class Reporter:
         self._total = self._done + sum(work[stage.address].total(stage) for stage in plan.to_run)
         done = len(plan.stages) - len(plan.to_run)
         self._number = done
+        self._under_way = {}
         if done:
             self._say(f"{done} of {len(plan.stages)} stages are done already")
         self._bars = Progress(
@@ -57,7 +67,6 @@ class Reporter:
             disable=not self.console.is_terminal,
         )
         self._study_bar = self._bars.add_task("study", total=max(self._total, 1.0), told="")
-        self._stage_bar = self._bars.add_task("", total=1.0, told="")
         self._bars.start()
         return Observer(self._began, self._event, self._ended, self._skipped, self.stop)
 
@@ -76,16 +85,15 @@ class Reporter:
         self._say(f"    [dim]{escape(what)}[/dim]")
 
     def features(self, split: str, done: int, total: int) -> None:
-        """Show how far the vectors of a split are."""
-        if hasattr(self, "_bars"):
-            self._bars.update(self._stage_bar, completed=done, total=total, told=f"vectors of {split}")
+        """Show how far the vectors of a split are, which the stage that began last needs."""
+        if self._under_way:
+            last = [*self._under_way.values()][-1]
+            self._bars.update(last.bar, completed=done, total=total, told=f"vectors of {split}")
 
     def _began(self, stage: PlannedStage) -> None:
         self._number += 1
-        self._stage_done, self._stage_started = 0.0, time.monotonic()
-        self._tokens, self._tokens_since = 0, None
-        self._bars.update(self._stage_bar, description=self._title(stage), completed=0, total=self._stage_total(stage))
-        self._bars.update(self._stage_bar, told="preparing")
+        bar = self._bars.add_task(self._title(stage), total=self._stage_total(stage), told="preparing")
+        self._under_way[stage.address] = _UnderWay(time.monotonic(), bar)
         if not self.console.is_terminal:
             self._say(f"[{self._number}/{len(self._plan.stages)}] {self._title(stage)}")
 
@@ -96,38 +104,44 @@ class Reporter:
         if row["event"] in SHORTAGE:
             self._say(f"    [yellow]{SHORTAGE[row['event']].format(**row)}[/yellow]")
             return
-        work = self._work[stage.address]
+        own, work = self._under_way[stage.address], self._work[stage.address]
         assert stage.budget is not None
-        if self._tokens_since is None:  # a stage that goes on has spent seconds before
-            self._tokens_since = row["seconds"]
+        if own.tokens_since is None:  # a stage that goes on has spent seconds before
+            own.tokens_since = row["seconds"]
         elif row["event"] == "train":
-            self._tokens += row["tokens"]
+            own.tokens += row["tokens"]
         if row["event"] == "train":
-            self._stage_done += work.per_step
+            own.done += work.per_step
         else:
-            self._stage_done += work.per_evaluation.get(row["split"], 0.0)
-            self._stage_done += work.beside_evaluation if row["split"] == stage.budget.eval_on else 0.0
-        if work.before and not self._stage_done:
-            self._stage_done = work.before
+            own.done += work.per_evaluation.get(row["split"], 0.0)
+            own.done += work.beside_evaluation if row["split"] == stage.budget.eval_on else 0.0
+        if work.before and not own.done:
+            own.done = work.before
         share = row["stage_step"] / stage.budget.steps
-        left = self._left(self._total - self._done - self._stage_done)
-        seconds = max(row["seconds"] - self._tokens_since, 1e-9)
-        speed = f" · {self._tokens / seconds:,.0f} tokens/s" if self._tokens else ""
+        left = self._left(self._total - self._done_by_now)
+        seconds = max(row["seconds"] - own.tokens_since, 1e-9)
+        speed = f" · {own.tokens / seconds:,.0f} tokens/s" if own.tokens else ""
         loss = f"{row['loss']:.3f}" if row["loss"] is not None else "not finite"
         said = f"step {row['stage_step']}/{stage.budget.steps} · loss {loss}{speed}"
-        this = self._left(self._stage_total(stage) - self._stage_done)
-        self._bars.update(self._stage_bar, completed=share, total=1.0, told=f"{said} · {this} left" if this else said)
+        # Of several stages at once, each goes at a share of the speed that is known, that of them all.
+        this = "" if len(self._under_way) > 1 else self._left(self._stage_total(stage) - own.done)
+        self._bars.update(own.bar, completed=share, total=1.0, told=f"{said} · {this} left" if this else said)
         self._bars.update(
             self._study_bar,
-            completed=self._done + self._stage_done,
+            completed=self._done_by_now,
             told=f"stage {self._number} of {len(self._plan.stages)}" + (f" · {left} left" if left else ""),
         )
-        self._line(f"    {said}" + (f" · study: {left} left" if left else ""))
+        which = f"{self._title(stage)}: " if len(self._under_way) > 1 else ""
+        self._line(f"    {which}{said}" + (f" · study: {left} left" if left else ""))
+
+    @property
+    def _done_by_now(self) -> float:
+        return self._done + sum(one.done for one in self._under_way.values())
 
     def _left(self, work: float) -> str:
         """Return the time that some work takes at the speed so far; empty until there is a speed."""
         elapsed = time.monotonic() - self._started
-        done = self._done + self._stage_done
+        done = self._done_by_now
         return duration(max(0.0, work) * elapsed / done) if done > 0 and elapsed > 2 else ""
 
     def _line(self, text: str) -> None:
@@ -138,8 +152,9 @@ class Reporter:
 
     def _ended(self, stage: PlannedStage, record: StageRecord) -> None:
         self._done += self._stage_total(stage)
-        self._stage_done = 0.0
-        took = duration(time.monotonic() - self._stage_started)
+        own = self._under_way.pop(stage.address)
+        self._bars.remove_task(own.bar)
+        took = duration(time.monotonic() - own.started)
         if record.status == "failed":
             reason = (record.failure or {}).get("reason", "unknown reason")
             self._say(f"  [red]failed[/red] {self._title(stage)} after {took}: {escape(str(reason))}")

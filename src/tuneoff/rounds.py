@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from tuneoff.evidence.race import seeds_by_round
 from tuneoff.evidence.results import standings
 from tuneoff.evidence.rounds import Place, Standing
-from tuneoff.executors.local import run_plan
 from tuneoff.plan import Plan, make_plan
 from tuneoff.store import Store
 
@@ -37,7 +36,7 @@ def run_rounds(plan: Plan, prepared: "Prepared", store: Store, listener: "Listen
             return
         asked = study.model_copy(update={"protocol": study.protocol.model_copy(update={"seeds": seeds})})
         ahead = make_plan(asked, prepared.questions, store).serving(racing)
-        run_plan(ahead, prepared.places, store, listener.watch(ahead, expected_work(ahead, prepared)))
+        prepared.execute(ahead, prepared.places, store, listener.watch(ahead, expected_work(ahead, prepared)))
     _tell(standings(store), listener)
 
 

@@ -14,7 +14,7 @@ from tuneoff.errors import StudyError
 from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
 from tuneoff.evidence.cosine import keep_cosine
 from tuneoff.evidence.task_files import keep_task_files
-from tuneoff.executors.local import Observer, Place, run_plan
+from tuneoff.executors.local import Executor, Observer, Place, run_plan
 from tuneoff.models.activation_cache import tidy_cache
 from tuneoff.models.classifier import build_meta
 from tuneoff.models.resolve import describe as describe_model
@@ -40,12 +40,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study whose models and data were found and checked: questions for the plan, places for the work."""
+    """A study whose models and data were found and checked: questions for the plan, places for the work.
+
+    `execute` is what computes the stages of its plans.
+    """
 
     read: "ReadStudy"
     tasks: Mapping[str, StudyTask]
     questions: list[Question]
     places: Mapping[Place, Workplace]
+    execute: Executor = run_plan
 
     def of_task(self, name: str) -> "Prepared":
         """Return the same as if the study had this task alone."""
@@ -123,17 +127,22 @@ class Listener(Protocol):
 
 
 def run_study(
-    read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = (), language: str = "en"
+    read: "ReadStudy",
+    out: Path,
+    listener: Listener,
+    forced: Sequence[str] = (),
+    language: str = "en",
+    execute: Executor = run_plan,
 ) -> Store:
     """Compute what is missing of a study and write results and report in a language; returns its run directory.
 
-    Raises TuneoffError for bad input, before any training, also where the doctor finds an error that is not `forced` by
-    the name of its check; and Interrupted where the listener asked to stop.
+    `execute` computes the stages. Raises TuneoffError for bad input, before any training, also where the doctor finds
+    an error that is not `forced` by the name of its check; and Interrupted where the listener asked to stop.
     """
     from tuneoff.report import write_report
 
     store = Store(out)
-    prepared = prepare(read, listener)
+    prepared = replace(prepare(read, listener), execute=execute)
     with store.lock():
         _compute(prepared, store, listener, forced)
         listener.announce("writing results and report")
@@ -141,10 +150,12 @@ def run_study(
     return store
 
 
-def compute_study(read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = ()) -> Store:
+def compute_study(
+    read: "ReadStudy", out: Path, listener: Listener, forced: Sequence[str] = (), execute: Executor = run_plan
+) -> Store:
     """Compute what is missing of a study, and no report; returns its run directory. Raises as `run_study` does."""
     store = Store(out)
-    prepared = prepare(read, listener)
+    prepared = replace(prepare(read, listener), execute=execute)
     with store.lock():
         _compute(prepared, store, listener, forced)
     return store
@@ -164,7 +175,7 @@ def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Seque
         _look_first(prepared, plan, store, forced)
     if plan.tuning:
         plan = _choose_settings(plan, prepared, store, listener).without_waiting()
-    run_plan(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
+    prepared.execute(plan, prepared.places, store, listener.watch(plan, expected_work(plan, prepared)))
     # What techniques are held against takes up to a minute, and no stage needs it: training begins without it.
     for name, task in prepared.tasks.items():
         keep_task_files(store, name, task, listener.announce)
@@ -214,7 +225,7 @@ def _choose_settings(plan: Plan, prepared: Prepared, store: Store, listener: Lis
         ahead = plan.trials_after(index)
         if ahead.to_run:
             listener.announce("choosing settings by trials")
-            run_plan(ahead, prepared.places, store, listener.watch(ahead, expected_work(ahead, prepared)))
+            prepared.execute(ahead, prepared.places, store, listener.watch(ahead, expected_work(ahead, prepared)))
             plan = make_plan(plan.study, prepared.questions, store)
             listener.announce("going on with the settings chosen")
     for tuning in plan.tuning:

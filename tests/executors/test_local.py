@@ -12,23 +12,6 @@ from tuneoff.study import DEFAULT_TECHNIQUES
 from tuneoff.training.state import Interrupted
 
 
-def without_times(history):
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
-
-
-def outcome(store):
-    """All that a run directory holds of its stages, timings aside."""
-    return {
-        record.address: (
-            record.key,
-            without_times(store.history(record.address)),
-            store.predictions(record.address).to_dict("list"),
-            {name: value.tolist() for name, value in load_file(store.weights(record.address)).items()},
-        )
-        for record in store.records()
-    }
-
-
 def same(first, second):
     return repr(first) == repr(second)
 
@@ -69,7 +52,7 @@ def test_a_second_stage_starts_with_the_logits_of_the_first(study, listener, tmp
     assert store.history(by_chain[f"linear-probe+{last}"])[0]["step"] == 6  # cumulative over the stages
 
 
-def test_interrupted_anywhere_it_goes_on_to_the_same_bits(study, listener, tmp_path):
+def test_interrupted_anywhere_it_goes_on_to_the_same_bits(study, listener, tmp_path, outcome):
     techniques = ["full", "linear-probe+lora"]
     whole = outcome(compute_study(study(techniques, family="distilbert"), tmp_path / "whole", listener()))
     for after in (1, 4, 7, 12):
@@ -172,7 +155,7 @@ LORA = {"name": "lora-top", "use": "lora", "layers": 1, "dropout": 0.0}
 
 
 @pytest.mark.parametrize("family", ["qwen3", "gemma3"])
-def test_activations_computed_once_give_the_same_as_texts(study, listener, tmp_path, family):
+def test_activations_computed_once_give_the_same_as_texts(study, listener, tmp_path, family, outcome):
     """On models without dropout. What is counted is the same too, and names of weights are."""
     techniques = ["linear-probe", TOP, LORA, "lora-top+top", "top+linear-probe"]
     outcomes = []
@@ -215,7 +198,7 @@ def test_what_an_earlier_stage_changed_below_is_computed_anew(study, listener, t
     np.testing.assert_allclose(began, ended, atol=1e-5)
 
 
-def test_interrupted_it_goes_on_to_the_same_bits_though_the_cache_was_emptied(study, listener, tmp_path):
+def test_interrupted_it_goes_on_to_the_same_bits_though_the_cache_was_emptied(study, listener, tmp_path, outcome):
     whole = outcome(compute_study(study([TOP, LORA], micro_tokens=60), tmp_path / "whole", listener()))
     for after in (1, 4, 9):
         cut = tmp_path / f"cut after {after}"

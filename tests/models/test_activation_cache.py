@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 import time
 from types import SimpleNamespace
 
@@ -310,3 +311,21 @@ def test_a_cache_that_may_only_be_read_is_read_and_keeps_its_order(cache, monkey
     assert time.time() - next(cache.rglob("a.safetensors")).stat().st_mtime > 900
     assert hidden("b", say=said.append) is None and names(cache) == ["a"]
     assert len(said) == 1 and "cannot be written (Permission denied)" in said[0]
+
+
+def test_what_a_process_is_computing_is_waited_for_and_computed_once(cache):
+    """By threads: each has the lock's file open for itself, as processes have."""
+    asked, found = [], []
+
+    def slowly():
+        time.sleep(0.2)
+        return made(asked)
+
+    threads = [threading.Thread(target=lambda: found.append(cached_features("a", slowly))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 1
+    assert sorted(one.computed_now for one in found) == [False, False, True]
+    assert [path.name for path in (cache / "features").iterdir()] == ["a.safetensors"]

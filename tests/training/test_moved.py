@@ -9,7 +9,7 @@ import torch
 
 from tuneoff.evidence.representation import representation
 from tuneoff.evidence.results import SCHEMA_FILE, build_results
-from tuneoff.executors.local import _ancestors
+from tuneoff.executors.local import ancestors_of
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.plan import make_plan
 from tuneoff.report.detail_tables import details_table
@@ -59,7 +59,7 @@ def test_each_stage_keeps_the_alignment_of_its_vectors_with_the_untouched_ones(s
     for stage in plan.stages:
         record = store.record(stage.address)
         own = Ancestor(stage.spec, record.key, store.weights(stage.address))
-        expected = alignment(before, slow_vectors(place, [*_ancestors(stage, stages, store), own]))
+        expected = alignment(before, slow_vectors(place, [*ancestors_of(stage, stages, store), own]))
         found = representation(store, stage.address, record.key)
         assert found["cka"] == pytest.approx(expected, abs=1e-5) and found["rows"] == 17
         assert (found["cka"] == 1.0) == (stage.address.chain == "linear-probe")

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tuneoff.checks.examine import check_names
 from tuneoff.evidence.results import read_results
+from tuneoff.executors.local import Executor, run_plan
 from tuneoff.progress import Reporter
 from tuneoff.reading import ReadStudy
 from tuneoff.report import REPORT, overview_tables, terminal_table
@@ -51,11 +52,16 @@ class StopRequest:
 
 
 def run_command(
-    read: ReadStudy, out: Path, forced: Sequence[str] = (), language: str = "en", track: Sequence[str] = ()
+    read: ReadStudy,
+    out: Path,
+    forced: Sequence[str] = (),
+    language: str = "en",
+    track: Sequence[str] = (),
+    execute: Executor = run_plan,
 ) -> int:
     """Run a study with progress on the error stream and the table on the output; returns the exit status.
 
-    `track` names the trackers that are told of its runs.
+    `track` names the trackers that are told of its runs; `execute` computes the stages.
     """
     check_names(forced)
     console = Console(stderr=True, highlight=False)
@@ -63,7 +69,7 @@ def run_command(
     reporter = Reporter(console, stop)
     try:
         with stop.listening(), tracked(reporter, track, out) as listener:
-            store = run_study(read, out, listener, forced, language)
+            store = run_study(read, out, listener, forced, language, execute)
     except Interrupted:
         _say(console, f"interrupted; what is done is in {out}. To go on, run the same command again.")
         return 130

@@ -1,9 +1,9 @@
 """Running a plan's stages one after another in this process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tuneoff.evidence.representation import hand_on
 from tuneoff.plan import Plan, PlannedStage
@@ -15,6 +15,7 @@ from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
 
 Place = tuple[str, str, int | None]
+Compute = Callable[[PlannedStage, Workplace, Sequence[Ancestor], Store, Watch], StageRecord]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,29 @@ class Observer:
     stop: Callable[[], bool] = lambda: False
 
 
-def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observer: Observer) -> None:
+class Executor(Protocol):
+    """What computes the stages of a plan, here or elsewhere; each means has its file in this folder."""
+
+    def __call__(self, plan: Plan, places: Mapping[Place, Workplace], store: Store, observer: Observer) -> None:
+        """Bring all that the plan asks for into the store, as `run_plan` does."""
+        ...
+
+
+def compute_stage(
+    stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], store: Store, watch: Watch
+) -> StageRecord:
+    """Compute one stage, of a trained one only what is missing, and return its record, which is in the store."""
+    record = evaluate_further(stage, place, ancestors, store, watch)
+    return record or run_stage(stage, place, ancestors, store, watch)
+
+
+def run_plan(
+    plan: Plan,
+    places: Mapping[Place, Workplace],
+    store: Store,
+    observer: Observer,
+    compute: Compute = compute_stage,
+) -> None:
     """Compute all stages that are not done, parents first; `places` has one workplace a (model, task, fold).
 
     A stage whose parent failed is skipped; one whose equal was computed under another name is copied. Raises
@@ -40,7 +63,7 @@ def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observ
         if not stage.reason.runs:
             store.drop_unfinished(stage.address)
             continue
-        ancestors = _ancestors(stage, stages, store)
+        ancestors = ancestors_of(stage, stages, store)
         if ancestors is None:
             observer.skipped(stage, f"{stage.parent.chain if stage.parent else ''} failed")
             continue
@@ -50,14 +73,12 @@ def run_plan(plan: Plan, places: Mapping[Place, Workplace], store: Store, observ
         if at != stage.address.place[:2]:
             at = stage.address.place[:2]
             _put_away_others(places, at)
-        record = _adopt_equal(stage, stages, store)
+        record = adopt_equal(stage, stages, store)
         if record is None:
             watch = Watch(partial(observer.event, stage), observer.stop)
-            place = places[stage.address.place]
-            record = evaluate_further(stage, place, ancestors, store, watch)
-            record = record or run_stage(stage, place, ancestors, store, watch)
+            record = compute(stage, places[stage.address.place], ancestors, store, watch)
         observer.ended(stage, record)
-    _drop_unkept_weights(plan, store)
+    drop_unkept_weights(plan, store)
 
 
 def _put_away_others(places: Mapping[Place, Workplace], at: tuple[str, str]) -> None:
@@ -66,7 +87,9 @@ def _put_away_others(places: Mapping[Place, Workplace], at: tuple[str, str]) -> 
             place.put_away()
 
 
-def _ancestors(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store) -> list[Ancestor] | None:
+def ancestors_of(
+    stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store
+) -> list[Ancestor] | None:
     """Return the stages before this one, first to last; None if one of them did not end well."""
     found: list[Ancestor] = []
     address = stage.parent
@@ -80,7 +103,7 @@ def _ancestors(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage],
     return found
 
 
-def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store) -> StageRecord | None:
+def adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage], store: Store) -> StageRecord | None:
     """Copy the result of a stage with the same key under another name; None if there is no such stage."""
     addresses = [other.address for other in stages.values() if other.key == stage.key]
     if stage.address.is_trial:  # one of other numbers and other spaces before may have had these settings
@@ -103,7 +126,7 @@ def _adopt_equal(stage: PlannedStage, stages: Mapping[StageAddress, PlannedStage
     return None
 
 
-def _drop_unkept_weights(plan: Plan, store: Store) -> None:
+def drop_unkept_weights(plan: Plan, store: Store) -> None:
     """Delete the weights that the study does not keep, now that no stage needs them any more."""
     keep = plan.study.protocol.keep_weights
     last = plan.study.protocol.seed_list[-1]

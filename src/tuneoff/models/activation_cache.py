@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -89,10 +89,18 @@ def cache_limit() -> int:
 
 
 def cached_features(key: str, compute: Callable[[], Features], say: Say = lambda _: None) -> Features:
-    """Return the vectors known by a key, computing them where they are not in the cache; they are in memory."""
-    if file := _find("features", key, say):
-        vectors = {name: value.clone() for name, value in file.tensors.items()}
-        return Features(vectors, _cost(file), computed_now=False)
+    """Return the vectors known by a key, computing them where they are not in the cache; they are in memory.
+
+    A process that is computing them already is waited for.
+    """
+    with _alone("features", key):
+        if file := _find("features", key, say):
+            vectors = {name: value.clone() for name, value in file.tensors.items()}
+            return Features(vectors, _cost(file), computed_now=False)
+        return _computed_features(key, compute)
+
+
+def _computed_features(key: str, compute: Callable[[], Features]) -> Features:
     features = compute()
     shapes = {name: (value.shape[0], value.shape[1]) for name, value in features.vectors.items()}
     dtype = next(iter(features.vectors.values())).dtype
@@ -121,8 +129,16 @@ def cached_hidden(
 ) -> HiddenStates | None:
     """Return the hidden states known by a key, computing them onto the disk where they are not in the cache.
 
-    None, after saying why, where they cannot be kept: they are too large for the cache, or it cannot be written.
+    None, after saying why, where they cannot be kept: they are too large for the cache, or it cannot be written. A
+    process that is computing them already is waited for.
     """
+    with _alone("hidden", key):
+        return _found_or_computed(key, shapes, dtype, compute, say)
+
+
+def _found_or_computed(
+    key: str, shapes: Mapping[str, Shape], dtype: torch.dtype, compute: Callable[[Put], Cost], say: Say
+) -> HiddenStates | None:
     if file := _find("hidden", key, say):
         return HiddenStates(file, _cost(file), computed_now=False)
     size = mapped_file.file_size(shapes, dtype)
@@ -139,6 +155,30 @@ def cached_hidden(
         return None
     file = _find("hidden", key, say)
     return HiddenStates(file, _cost(file), computed_now=True) if file else None
+
+
+@contextlib.contextmanager
+def _alone(kind: Kind, key: str) -> Iterator[None]:
+    """Let one process of this machine after another find or compute an entry, so that it is computed once.
+
+    Where the cache cannot be written, or has no locks, they do not wait for each other. A killed process's lock is
+    free.
+    """
+    from filelock import FileLock
+
+    path = cache_folder() / kind / f".{key}.lock"
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(path, is_singleton=True))
+            held.callback(_forget, path)
+        yield
+
+
+def _forget(lock: Path) -> None:
+    """Remove a lock's file before it is let go: who waits for it has it open, and then finds the entry."""
+    with contextlib.suppress(OSError):  # Windows removes nothing that is open
+        lock.unlink()
 
 
 def _why(error: OSError | WriteError) -> str:

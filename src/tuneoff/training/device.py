@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any, Literal
 
 import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 
 from tuneoff.errors import StudyError
 from tuneoff.study import Protocol
@@ -40,6 +42,11 @@ def usable_threads() -> int:
     """
     if (asked := os.environ.get("OMP_NUM_THREADS", "")).isdigit() and int(asked) > 0:
         return int(asked)
+    return usable_cores()
+
+
+def usable_cores() -> int:
+    """Return how many physical cores this process may use."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
@@ -48,7 +55,9 @@ def make_accelerator(device: torch.device) -> Accelerator:
     """Return accelerate's handle on a device. Precision is ours (`autocast`), so its own stays off."""
     if AcceleratorState._shared_state and AcceleratorState().device.type != device.type:
         AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+    # Processes of a team wait for the first one between stages, for as long as it takes.
+    patient = InitProcessGroupKwargs(timeout=timedelta(days=30))
+    return Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[patient])
 
 
 def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager[Any]]:

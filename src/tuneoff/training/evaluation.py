@@ -47,7 +47,7 @@ def evaluate(job: Job, state: TrainingState, split: str, step: int) -> None:
 def predict(job: Job, state: TrainingState, split: str) -> NDArray[np.float32]:
     """Return the logits [N, C] of a whole split, in row order, computed in parts of like length.
 
-    A part that runs out of memory is computed again in smaller ones.
+    A part that runs out of memory is computed again in smaller ones. A team shares the parts out.
     """
     return _computed(job, state, split, lambda rows: job.inputs.logits(job.classifier, split, rows)).cpu().numpy()
 
@@ -68,23 +68,29 @@ def texts_of(job: Job) -> TokenInputs:
 def _computed(job: Job, state: TrainingState, split: str, compute: Callable[[Rows], Tensor]) -> Tensor:
     """Return what is computed of a whole split, in row order, float32 on the CPU, in parts of like length."""
     job.classifier.eval()
+    read = padded = 0
     found: list[tuple[Rows, Tensor]] = []
 
     def counted(rows: Rows) -> Tensor:
+        nonlocal read, padded
         values = compute(rows)
         real, computed = job.inputs.tokens(split, rows)
-        state.tokens["evaluated"] += real
-        state.tokens["computed"] += computed
+        read, padded = read + real, padded + computed
         return values
+
+    def need_less(left: Rows) -> bool:
+        return ease(job, state, split, left, gradients=False)
 
     with torch.inference_mode(), job.autocast():
         for batch in _batches(job, len(job.labels[split])):
-            found += in_parts(
-                job.inputs, split, batch, counted, lambda left: ease(job, state, split, left, gradients=False)
-            )
-    together = torch.empty(len(job.labels[split]), found[0][1].shape[1])
+            found += in_parts(job.inputs, split, batch, counted, need_less, job.team)
+    read, padded = job.team.total(read, padded)
+    state.tokens["evaluated"] += read
+    state.tokens["computed"] += padded
+    together = torch.zeros(len(job.labels[split]), job.team.most(found[0][1].shape[1] if found else 0))
     for chosen, values in found:
         together[torch.from_numpy(chosen)] = values.float().cpu()
+    job.team.add(together)  # each row is zero in all processes but one
     return together
 
 

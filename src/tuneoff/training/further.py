@@ -16,8 +16,9 @@ from tuneoff.training.build import Ancestor, put
 from tuneoff.training.evaluation import evaluate
 from tuneoff.training.job import Job
 from tuneoff.training.limit import limited
+from tuneoff.training.outcome import prediction_frame
 from tuneoff.training.shortage import SHORTAGES
-from tuneoff.training.stage import Ready, Watch, job_of, prediction_frame, prepared
+from tuneoff.training.stage import Ready, Watch, job_of, prepared
 from tuneoff.training.state import Divergence, TrainingState
 from tuneoff.training.workplace import Workplace
 

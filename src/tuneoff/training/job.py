@@ -15,6 +15,7 @@ from tuneoff.models.classifier import TextClassifier
 from tuneoff.techniques.base import Optimization, Technique
 from tuneoff.training.inputs import Inputs
 from tuneoff.training.state import TrainingState
+from tuneoff.training.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Job:
     `groups` the values that keep rows of train together (None: no groups).
     `first_step` is the number of steps of the stages before. `events` gets each row of history as it becomes known;
     `save` is called at each step's beginning with the state, the optimizer and whether it must save now; `stop` tells
-    whether the user asked to stop.
+    whether the user asked to stop. `team` are the processes that share the work.
     """
 
     technique: Technique
@@ -93,6 +94,7 @@ class Job:
     events: Callable[[Mapping[str, Any]], None] = lambda _: None
     save: Callable[[TrainingState, torch.optim.Optimizer, bool], None] = lambda *_: None
     stop: Callable[[], bool] = lambda: False
+    team: Team = ALONE
 
     @property
     def device(self) -> torch.device:

@@ -14,7 +14,7 @@ from tuneoff.training.job import Job
 from tuneoff.training.optimizer import allocate, learning_rate_at
 from tuneoff.training.order import Rows, batch_rows
 from tuneoff.training.seeds import derive
-from tuneoff.training.shortage import ease, go_on, within_memory
+from tuneoff.training.shortage import agreed, ease, go_on, within_memory
 from tuneoff.training.state import Interrupted, TrainingState, divergence, finite
 
 FLUSH_EVERY = 32  # steps between reads of the losses on a GPU: each read waits for it
@@ -49,7 +49,7 @@ def train(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> N
                 for split in job.budget.reported_after:
                     evaluate(job, state, split, reported)
                 return
-            stopping = job.stop()
+            stopping = job.team.any(job.stop())
             if stopping:
                 _flush(job, state)
             job.save(state, optimizer, stopping)
@@ -75,7 +75,12 @@ def take_step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) 
         torch.manual_seed(derive(job.seed_dropout, "step", state.step))
         parameters = _select_trainable(job, state.step)
         job.technique.train_mode(job.classifier)
-        return *_accumulate_gradients(job, rows, partners), _clip(job, parameters)
+        with agreed(job.team):
+            loss, correct, tokens, computed = _accumulate_gradients(job, rows, partners, state.step)
+        job.team.add_gradients(parameters)
+        job.team.add(loss, correct)
+        tokens, computed = job.team.total(tokens, computed)
+        return loss, correct, tokens, computed, _clip(job, parameters)
 
     def need_less() -> bool:
         optimizer.zero_grad(set_to_none=True)
@@ -121,17 +126,19 @@ def _fit_head(job: Job, state: TrainingState) -> None:
     state.seconds["evaluation"] += time.perf_counter() - begun
 
 
-def _accumulate_gradients(job: Job, rows: Rows, partners: Rows | None) -> tuple[Tensor, Tensor, int, int]:
-    """Add up the gradients of a batch's micro-batches, each weighted by its share of the examples.
+def _accumulate_gradients(job: Job, rows: Rows, partners: Rows | None, step: int) -> tuple[Tensor, Tensor, int, int]:
+    """Add up the gradients of this process's micro-batches of a batch, each weighted by its share of the examples.
 
-    Returns the batch's mean loss and its count of right answers, both left on the device, its real tokens and those
-    computed, padding included.
+    Returns their part of the batch's mean loss and its count of right answers, both left on the device, their real
+    tokens and those computed, padding included.
     """
     loss = torch.zeros((), device=job.device, dtype=torch.float64 if job.device.type == "cpu" else None)
     correct = torch.zeros((), device=job.device)
     tokens = computed = 0
     read = rows if partners is None else np.stack([rows, partners])
-    for part in job.inputs.parts("train", read):
+    for number, part in job.team.share(job.inputs.parts("train", read)):
+        if job.team.size > 1:  # masks must not depend on who computes a part
+            torch.manual_seed(derive(job.seed_dropout, "step", step, "part", number))
         chosen = read[..., part].reshape(-1)
         labels = torch.from_numpy(job.labels["train"][rows[part]]).to(job.device)
         with job.autocast():

@@ -1,6 +1,7 @@
 """Running out of memory: told from other errors, and answered by computing fewer tokens at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from tuneoff.training.limit import is_limited
 from tuneoff.training.memory import release
 from tuneoff.training.order import Rows
 from tuneoff.training.state import TrainingState
+from tuneoff.training.team import ALONE, Team
 
 #: What running out of memory may be raised as; `is_shortage` tells it from other errors of these kinds.
 SHORTAGES = (torch.OutOfMemoryError, MemoryError, RuntimeError)
@@ -79,25 +81,47 @@ def within_memory(attempt: Callable[[], Result], ease: Callable[[], bool]) -> Re
         release()
 
 
+@contextmanager
+def agreed(team: Team) -> Iterator[None]:
+    """Raise MemoryError in all processes of a team where memory runs out in any, so that they go on alike."""
+    told = None
+    try:
+        yield
+    except SHORTAGES as error:
+        if team.size == 1 or not is_shortage(error):
+            raise
+        told = said(error)
+    if team.any(told is not None):
+        raise MemoryError(told or "memory ran out in another of the processes")
+
+
 def in_parts(
-    inputs: Inputs, split: str, rows: Rows, compute: Callable[[Rows], Tensor], ease: Callable[[Rows], bool]
+    inputs: Inputs,
+    split: str,
+    rows: Rows,
+    compute: Callable[[Rows], Tensor],
+    ease: Callable[[Rows], bool],
+    team: Team = ALONE,
 ) -> list[tuple[Rows, Tensor]]:
-    """Return the micro-batches of some rows, each with what `compute` makes of it.
+    """Return this process's micro-batches of some rows, each with what `compute` makes of it.
 
     Where memory runs out, `ease` gets the rows that are left, which are then cut anew; see `within_memory`.
     """
     found: list[tuple[Rows, Tensor]] = []
-    waiting = [rows[part] for part in inputs.parts(split, rows)]
+    waiting = [rows[part] for _, part in team.share(inputs.parts(split, rows))]
 
     def attempt() -> None:
-        while waiting:
-            found.append((waiting[0], compute(waiting[0])))
-            del waiting[0]
+        with agreed(team):
+            while waiting:
+                found.append((waiting[0], compute(waiting[0])))
+                del waiting[0]
 
     def need_less() -> bool:
-        left = np.concatenate(waiting)
+        if team.size > 1:  # processes have come to different rows, and must cut the same ones
+            found.clear()
+        left = rows if team.size > 1 else np.concatenate(waiting)
         eased = ease(left)
-        waiting[:] = [left[part] for part in inputs.parts(split, left)]
+        waiting[:] = [left[part] for _, part in team.share(inputs.parts(split, left))]
         return eased
 
     within_memory(attempt, need_less)

@@ -2,21 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import torch
 
-from tuneoff.environment import package_versions
 from tuneoff.errors import ModelError
 from tuneoff.evidence.representation import keep_representation
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import CompactVocabulary, compactable, input_embedding
 from tuneoff.models.dropout import lighten_dropout
-from tuneoff.plan import PlannedStage, StageBudget
-from tuneoff.store import ATTEMPTS, CHECKPOINT, PHASES, StageRecord, Store
+from tuneoff.plan import PlannedStage
+from tuneoff.store import ATTEMPTS, CHECKPOINT, StageRecord, Store
 from tuneoff.tasks.data_set import ALSO
 from tuneoff.techniques.base import Technique
 from tuneoff.training.attempts import Attempts
@@ -41,13 +39,12 @@ from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory, release
 from tuneoff.training.moved import how_far, prepare_untouched
 from tuneoff.training.optimizer import learning_rate_at
+from tuneoff.training.outcome import prediction_frame, record_of
 from tuneoff.training.reuse import reuse_hidden
-from tuneoff.training.shortage import SHORTAGES, eased, failure_of, is_shortage, said
-from tuneoff.training.state import Divergence, TrainingState
+from tuneoff.training.shortage import SHORTAGES, failure_of, is_shortage, said
+from tuneoff.training.state import Divergence
+from tuneoff.training.team import ALONE, Team
 from tuneoff.training.workplace import Workplace
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,17 @@ class Watch:
 
 
 def run_stage(
-    stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], store: Store, watch: Watch
+    stage: PlannedStage,
+    place: Workplace,
+    ancestors: Sequence[Ancestor],
+    store: Store,
+    watch: Watch,
+    team: Team = ALONE,
 ) -> StageRecord:
     """Train a stage and write it into the store; returns its record, which says why if it failed.
 
-    Raises Interrupted, with a checkpoint written, where `watch.stop` asks for it.
+    The other processes of the `team` call `follow_stage` meanwhile. Raises Interrupted, with a checkpoint written,
+    where `watch.stop` asks for it.
     """
     started = datetime.now(UTC)
     failure: dict[str, Any] | None = None
@@ -76,9 +79,10 @@ def run_stage(
     moved: dict[str, Any] | None = None
     attempts = Attempts(store.folder(stage.address) / ATTEMPTS, stage.key)
     with attempts, limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
-        execution = recorded or execution_now(stage, place)
+        execution = team.same(recorded or execution_now(stage, place))
         ready = _with_earlier(prepared(stage, place, ancestors, execution), attempts)
-        job = job_of(stage, place, ready, watch)
+        team.wait()
+        job = job_of(stage, place, ready, watch, team)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         state = restore(checkpoint, stage.key, job, optimizer)
         lost = attempts.seconds_lost(state.elapsed + ready.seconds_before)
@@ -96,7 +100,7 @@ def run_stage(
             failure = error.facts
         except SHORTAGES as error:
             failure = failure_of(error, state.step)
-    record = _record(stage, place, ready, state, started)
+    record = record_of(stage, place, ready, state, started, team)
     record = replace(record, peak_memory=peak.as_json(), failure=failure, status="failed" if failure else "done")
     record = replace(record, attempts=attempts.count, seconds_lost=lost)
     if moved is not None:
@@ -222,7 +226,7 @@ def _seeds(stage: PlannedStage) -> Mapping[str, int]:
     return seeds
 
 
-def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch) -> Job:
+def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch, team: Team = ALONE) -> Job:
     """Return what the loop works on; the splits that it is reported on are test and the task's further test sets."""
     assert stage.budget is not None
     budget = stage.budget
@@ -251,73 +255,5 @@ def job_of(stage: PlannedStage, place: Workplace, ready: Ready, watch: Watch) ->
         autocast=autocast(place.accelerator.device, place.precision),
         events=watch.events,
         stop=watch.stop,
+        team=team,
     )
-
-
-def _record(
-    stage: PlannedStage, place: Workplace, ready: Ready, state: TrainingState, started: datetime
-) -> StageRecord:
-    assert stage.key is not None and stage.key_parts is not None and stage.budget is not None
-    device = place.accelerator.device
-    no_time = dict.fromkeys(PHASES, 0.0)
-    return StageRecord(
-        address=stage.address,
-        status="done",
-        parent=stage.parent.chain if stage.parent else None,
-        technique=stage.spec.technique,
-        key=stage.key,
-        key_parts=stage.key_parts,
-        settings={**stage.spec.settings.keyed_values(), **asdict(stage.optimization)},
-        budget=stage.budget.as_json(),
-        # What is kept of train, as neighbours are, is known when it is fitted.
-        parameters=count_parameters(ready.classifier) if ready.technique.gradient_free else ready.parameters,
-        seconds={**no_time, **ready.seconds, **state.seconds},
-        seconds_alone={**no_time, **ready.seconds_alone, **state.seconds},
-        tokens={**state.tokens, "computed": state.tokens["computed"] + ready.feature_tokens},
-        peak_memory={},
-        machine={
-            "device": device.type,
-            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-            "precision": place.precision,
-            **asdict(ready.execution),
-            **eased(state.history),
-            "packages": package_versions(),
-        },
-        started=started.isoformat(timespec="seconds"),
-        ended=datetime.now(UTC).isoformat(timespec="seconds"),
-        chosen=_chosen(stage.budget, state),
-        test_opened=state.test_opened,
-    )
-
-
-def _chosen(budget: StageBudget, state: TrainingState) -> dict[str, Any] | None:
-    """Return which evaluation gave the weights that are reported, and how it was found; None if they are the last."""
-    if state.best is None:
-        return None
-    best = state.best
-    return {
-        "split": budget.eval_on,
-        "by": budget.chosen_by,
-        "step": best.step,
-        "accuracy": best.accuracy,
-        "loss": best.loss,
-    }
-
-
-def prediction_frame(place: Workplace, state: TrainingState) -> "pd.DataFrame | None":
-    """Return the logits of every evaluation as one table, a row an example."""
-    import pandas as pd
-
-    frames = []
-    for (name, step), logits in state.logits.items():
-        split = place.data.splits[name]
-        columns = {
-            "split": name,
-            "row": split.rows,
-            "source_id": split.source_ids,
-            "step": np.int64(step),
-            "label": split.labels,
-            "logits": list(logits),
-        }
-        frames.append(pd.DataFrame(columns))
-    return pd.concat(frames, ignore_index=True) if frames else None

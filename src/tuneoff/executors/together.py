@@ -1,0 +1,177 @@
+"""Running each stage by several processes together, each with a share of every batch."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tuneoff.errors import ExecutorError, TuneoffError
+from tuneoff.executors.local import Observer, Place, run_plan
+from tuneoff.plan import Plan, PlannedStage
+from tuneoff.store import StageRecord, Store
+from tuneoff.training.build import Ancestor
+from tuneoff.training.device import usable_threads
+from tuneoff.training.follow import follow_stage
+from tuneoff.training.further import evaluate_further
+from tuneoff.training.stage import Watch, run_stage
+from tuneoff.training.team import Team
+from tuneoff.training.workplace import Workplace
+
+if TYPE_CHECKING:
+    from tuneoff.estimate import Work
+    from tuneoff.reading import ReadStudy
+    from tuneoff.records import StageAddress
+
+NUMBER, COUNT = "RANK", "WORLD_SIZE"  # as torch's and accelerate's launchers set them
+LEAVES_WITHIN = 10.0  # seconds that a process has to end in before it is ended
+
+
+class Together:
+    """Computes plans in this process, the first of a team whose others follow it (see `follow`)."""
+
+    def __init__(self) -> None:
+        self._team: Team | None = None
+
+    def __call__(self, plan: Plan, places: Mapping[Place, Workplace], store: Store, observer: Observer) -> None:
+        """Compute all stages that are not done, as `executors.local.run_plan` does, the batches shared out."""
+        if self._team is None:
+            self._team = Team(next(iter(places.values())).accelerator)
+        run_plan(plan, places, store, observer, self._compute)
+
+    def _compute(
+        self, stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], store: Store, watch: Watch
+    ) -> StageRecord:
+        assert self._team is not None
+        if record := evaluate_further(stage, place, ancestors, store, watch):
+            return record
+        self._team.same((stage, list(ancestors), str(store.root.resolve())))
+        return run_stage(stage, place, ancestors, store, watch, self._team)
+
+    def dismiss(self) -> None:
+        """Tell the other processes that there is nothing more to do."""
+        if self._team is not None:
+            self._team.same(())
+
+
+def follow(read: "ReadStudy") -> None:
+    """Take part in the stages of a study that the first process computes, until it says that there are no more.
+
+    What is wrong with the study is left to the first process to say.
+    """
+    from tuneoff.running import prepare
+
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    try:
+        places = prepare(read, _Silent()).places
+    except TuneoffError:
+        return
+    team = Team(next(iter(places.values())).accelerator)
+    while order := team.same(()):
+        stage, ancestors, root = order
+        follow_stage(stage, places[stage.address.place], ancestors, Store(Path(root)), team)
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when the one that started it has ended: it would wait for it."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+class _Silent:
+    """Hears what the first process says already."""
+
+    def watch(self, plan: Plan, work: "Mapping[StageAddress, Work]") -> Observer:
+        """Return who hears nothing."""
+        return Observer()
+
+    def features(self, split: str, done: int, total: int) -> None:
+        """Hear nothing."""
+
+    def announce(self, what: str) -> None:
+        """Hear nothing."""
+
+    def note(self, what: str) -> None:
+        """Hear nothing."""
+
+
+@contextmanager
+def joined() -> Iterator[Together]:
+    """Give the executor of a first process whose others were started by a launcher (`accelerate launch`)."""
+    executor = Together()
+    yield executor
+    executor.dismiss()
+
+
+@contextmanager
+def processes_executor(count: int, threads: int | None) -> Iterator[Together]:
+    """Start this very command `count - 1` times more, and give the executor that shares stages with them.
+
+    Each process has `threads`, by default its part of those that there are.
+    """
+    before = dict(os.environ)
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(threads or max(1, usable_threads() // count))
+    common = {COUNT: str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
+    common["MASTER_PORT"] = str(_free_port())
+    with tempfile.TemporaryFile() as said:
+        others = [_start(number, common, said) for number in range(1, count)]
+        os.environ.update({**common, NUMBER: "0", "LOCAL_RANK": "0"})
+        executor, over = Together(), threading.Event()
+        threading.Thread(target=_watch, args=(others, said, over), daemon=True).start()
+        try:
+            yield executor
+            over.set()
+            executor.dismiss()
+            with suppress(subprocess.TimeoutExpired):  # it is ended below
+                for other in others:
+                    other.wait(LEAVES_WITHIN)
+        except RuntimeError as error:
+            if all(other.poll() is None for other in others):
+                raise
+            raise _gone(said) from error
+        finally:
+            over.set()
+            for other in others:
+                other.kill()
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _start(number: int, common: Mapping[str, str], said: IO[bytes]) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, **common, NUMBER: str(number), "LOCAL_RANK": str(number)}
+    how: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": said}
+    # In a session of its own: Ctrl-C is for the first process, which lets the others finish the step.
+    return subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environment, start_new_session=True, **how)
+
+
+def _watch(others: Sequence["subprocess.Popen[bytes]"], said: IO[bytes], over: threading.Event) -> None:
+    """End this process where another has ended before its time: it would wait for it, deaf to everything."""
+    while all(other.poll() is None for other in others):
+        if over.wait(1.0):
+            return
+    if not over.wait(LEAVES_WITHIN):
+        sys.stderr.write(f"error: {_gone(said)}\n")
+        for other in others:
+            other.kill()
+        os._exit(2)
+
+
+def _gone(said: IO[bytes]) -> ExecutorError:
+    said.seek(0)
+    lines = said.read().decode(errors="replace").strip().splitlines()
+    why = f" ({lines[-1]})" if lines else ""
+    return ExecutorError(f"--processes: one of the processes has ended{why}; run the same command again to go on")
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,0 +1,101 @@
+"""One stage by several processes, on the CPU by gloo: the losses of one process, whoever computes which share."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from safetensors.torch import load_file
+
+from tuneoff.reading import resolved_yaml
+from tuneoff.store import Store
+
+TECHNIQUES = ["full", "lora", "linear-probe+lora"]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that runs a study by the command, in so many processes, and returns its store."""
+
+    def started(read, name, processes, **how):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(resolved_yaml(read.study), encoding="utf-8")
+        command = [sys.executable, "-m", "tuneoff", "run", str(file), "--out", str(tmp_path / name)]
+        command += ["--processes", str(processes)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
+
+    def finished(read, name, processes):
+        process = started(read, name, processes)
+        said = process.communicate(timeout=600)[0]
+        assert process.returncode == 0, said
+        return Store(tmp_path / name)
+
+    finished.started = started
+    return finished
+
+
+def assert_alike(first, second, tolerance=2e-5):
+    records = first.records()
+    assert [record.key for record in records] == [record.key for record in second.records()]
+    for record in records:
+        ours, theirs = first.history(record.address), second.history(record.address)
+        for row, other in zip(ours, theirs, strict=True):
+            assert row["loss"] == pytest.approx(other["loss"], rel=tolerance), record.address.chain
+            assert row.get("tokens") == other.get("tokens")
+            assert row["accuracy"] == pytest.approx(other["accuracy"])
+        logits = [np.stack(store.predictions(record.address)["logits"]) for store in (first, second)]
+        np.testing.assert_allclose(*logits, atol=1e-3)
+        weights = [load_file(store.weights(record.address)) for store in (first, second)]
+        assert weights[0].keys() == weights[1].keys()
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_losses_of_one(study, run):
+    """Several micro-batches a batch, on a model without dropout."""
+    lora = {"name": "lora", "use": "lora", "dropout": 0.0}
+    read = study(["full", lora, "linear-probe+lora"], "qwen3", micro_tokens=24)
+    one, two = run(read, "one", 1), run(read, "two", 2)
+    assert_alike(one, two)
+    assert {record.machine["processes"] for record in one.records()} == {1}
+    assert {record.machine["processes"] for record in two.records()} == {2}
+    tokens = [[record.tokens for record in store.records()] for store in (one, two)]
+    assert tokens[0] == tokens[1]
+
+
+@pytest.mark.slow
+def test_masks_of_dropout_do_not_depend_on_the_number_of_processes(study, run):
+    read = study(["full"], "distilbert", micro_tokens=24)
+    assert_alike(run(read, "two", 2), run(read, "three", 3))
+
+
+def lived(folder):
+    """The signs of life that stages under way have given so far."""
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in folder.rglob("attempts.jsonl"))
+
+
+@pytest.mark.slow
+def test_killed_or_stopped_it_goes_on(study, run, tmp_path):
+    read = study(["full"], "qwen3", micro_tokens=24, steps=300, eval_every=100)
+    whole = run(read, "whole", 2)
+    for which, status, word in (("other", 2, "one of the processes has ended"), ("stop", 130, "interrupted")):
+        process = run.started(read, "cut", 2, start_new_session=True)
+        accounts = tmp_path / "cut" / "stages"
+        before = lived(accounts)
+        while lived(accounts) < before + 2 and process.poll() is None:  # it has begun, and a second has passed
+            time.sleep(0.05)
+        if which == "other":
+            (follower,) = [one for one in psutil.Process(process.pid).children() if "tuneoff" in one.cmdline()]
+            follower.kill()
+        else:
+            os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=300)[0]
+        assert process.returncode == status and word in said, said
+    cut = run(read, "cut", 2)
+    assert json.dumps([row["loss"] for row in whole.history(whole.records()[0].address)]) == json.dumps(
+        [row["loss"] for row in cut.history(cut.records()[0].address)]
+    )
