@@ -127,7 +127,7 @@ def no_sync():
 @pytest.fixture
 def no_figures(monkeypatch):
     """Reports without figures, which take a second and are tested in tests/report."""
-    monkeypatch.setattr("tuneoff.report._write_figures", lambda *_: {})
+    monkeypatch.setattr("tuneoff.report.write_figures", lambda *_: {})
 
 
 @pytest.fixture(scope="session")

@@ -254,6 +254,7 @@ PROTOCOL = {
     "folds": {},  # stages of folds have other addresses; see test_folds
     "precision": {"precision": "bf16"},
     "keep_weights": {"keep_weights": "none"},
+    "keep_texts": {"keep_texts": 0},
     "micro_tokens": {"micro_tokens": 64},
     "memory_limit": {"memory_limit": "64 GB"},
     "threads": {"threads": 2},
@@ -269,6 +270,7 @@ NO_RESULT = {
     "until_clear",
     "folds",
     "keep_weights",
+    "keep_texts",
     "micro_tokens",
     "memory_limit",
     "threads",

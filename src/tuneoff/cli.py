@@ -176,12 +176,45 @@ def doctor(
 
 
 @app.command()
-def report(directory: RunArgument, lang: LanguageOption = Language.en) -> None:
-    """Write results.json, report.html, figures and tables again, from what is in a run directory."""
-    with _plain_errors():
-        from tuneoff.commands.report import report_command
+def report(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run directory, or several.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Where the page about several goes: side-by-side.")
+    ] = None,
+    lang: LanguageOption = Language.en,
+) -> None:
+    """Write results.json, report.html, figures and tables again, from what is in a run directory.
 
-        report_command(directory, lang.value)
+    With several run directories: one page that sets their techniques side by side, and compares those that were
+    measured on the same test rows. The run directories are only read.
+    """
+    with _plain_errors():
+        if len(directories) > 1:
+            from tuneoff.commands.side_by_side import side_by_side_command
+
+            side_by_side_command(directories, to or Path("side-by-side"), lang.value)
+        elif to is not None:
+            raise TuneoffError("--to is for a page about several run directories; one has its report inside it")
+        else:
+            from tuneoff.commands.report import report_command
+
+            report_command(directories[0], lang.value)
+
+
+@app.command()
+def watch(
+    directory: RunArgument,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any free one.")] = 8765,
+    lang: LanguageOption = Language.en,
+) -> None:
+    """Serve a run directory's report to this machine's browser while the study runs; it renews itself.
+
+    Nothing is written, and no other machine can reach it. Ctrl-C stops it.
+    """
+    with _plain_errors():
+        from tuneoff.commands.watch import watch_command
+
+        watch_command(directory, port, lang.value)
 
 
 @app.command()

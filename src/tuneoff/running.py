@@ -13,7 +13,8 @@ from tuneoff.environment import describe_environment
 from tuneoff.errors import StudyError
 from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
 from tuneoff.evidence.cosine import keep_cosine
-from tuneoff.evidence.task_files import keep_task_files
+from tuneoff.evidence.results import rows_disagreed_on
+from tuneoff.evidence.task_files import keep_task_files, keep_texts
 from tuneoff.executors.local import Executor, Observer, Place, run_plan
 from tuneoff.models.activation_cache import tidy_cache
 from tuneoff.models.classifier import build_meta
@@ -184,6 +185,7 @@ def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Seque
         from tuneoff.rounds import run_rounds
 
         run_rounds(plan, prepared, store, listener)
+    _keep_texts(prepared, store)
 
 
 def _look_first(prepared: Prepared, plan: Plan, store: Store, forced: Sequence[str]) -> None:
@@ -211,6 +213,13 @@ def _keep_cosines(prepared: Prepared, store: Store, listener: "Listener") -> Non
 
         keyed = {**place.model.keyed(), "precision": place.precision}
         keep_cosine(store, (model, task), place.data, keyed, cosines)
+
+
+def _keep_texts(prepared: Prepared, store: Store) -> None:
+    """Keep the texts of the test rows on which techniques disagree, for the report; no others are kept."""
+    shown = rows_disagreed_on(store) if prepared.read.study.protocol.keep_texts else {}
+    for name, task in prepared.tasks.items():
+        keep_texts(store, name, task.whole, shown.get(name, []))
 
 
 def _choose_settings(plan: Plan, prepared: Prepared, store: Store, listener: Listener) -> Plan:

@@ -198,6 +198,12 @@ class Protocol(Section):
     max_grad_norm: float | Literal["off"] = unkeyed(1.0, doc="Gradients are clipped to this norm.")
     precision: Literal["auto", "fp32", "bf16"] = unkeyed("auto", doc="auto: bf16 autocast on a GPU, else fp32.")
     keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
+    keep_texts: int = unkeyed(
+        40,
+        doc="Texts of at most so many test examples that techniques disagree on are kept for the report.",
+        ge=0,
+        le=1000,
+    )
     micro_tokens: int | None = unkeyed(
         None,
         doc="Tokens computed at once: time, memory, and which dropout masks are drawn. If left out 1500, or on a GPU "

@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -13,13 +14,14 @@ import pytest
 from tuneoff.errors import StoreError
 from tuneoff.evidence import build_results
 from tuneoff.report import figure, html_table, markdown_table, terminal_table, write_report
+from tuneoff.report.html import page_parts
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.tables import results_table
 from tuneoff.report.words import ENGLISH, Words
 from tuneoff.store import Store
 
 SOURCE = Path(write_report.__code__.co_filename).parent
-VOID = {"meta", "img", "br", "link"}
+VOID = {"meta", "img", "br", "link", "input"}
 
 
 class Page(html.parser.HTMLParser):
@@ -74,7 +76,8 @@ def test_all_files_are_written(five):
         "memory",
     ]
     figures = {path.name for path in (store.root / "figures").iterdir()}
-    assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
+    assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png", "csv")}
+    assert {path.name for path in (store.root / "paper").iterdir()} == {"methods.txt", "methods.tex", "references.bib"}
     assert {path.name for path in (store.root / "tables").iterdir()} == {
         f"{name}.{suffix}" for name in ("table", "pairs") for suffix in ("md", "csv", "tex")
     }
@@ -92,11 +95,18 @@ def test_the_png_is_twice_the_svg(five):
 def test_the_page_needs_nothing_from_outside(five):
     text = five[1].read_text(encoding="utf-8")
     page = Page(text)
-    assert not page.all("script") and not page.all("link") and "url(" not in text and "@import" not in text
-    allowed = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    assert not page.all("link") and "url(" not in text and "@import" not in text
+    script = (SOURCE / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    assert page.all("script") == [{}] and text.count(f"<script>{script}</script>") == 1
     assert page.all("meta")[1] == {"http-equiv": "Content-Security-Policy", "content": allowed}
     assert page.elements.index(("meta", page.all("meta")[1])) < page.elements.index(("style", {}))  # holds from there
-    assert not page.all("a") and not page.all("form") and not page.all("iframe") and not page.all("base")
+    assert not page.all("form") and not page.all("iframe") and not page.all("base")
+    assert all((five[0].root / link["href"]).is_file() for link in page.all("a"))  # and what is linked stands beside it
     assert len(page.all("img")) == 12
     for image in page.all("img"):
         assert image["alt"].startswith("Chart: ")
@@ -131,7 +141,7 @@ def test_texts_from_data_are_escaped(tmp_path, made_up):
     )
     text = write_report(made.write(tmp_path)).read_text(encoding="utf-8")
     page = Page(text)
-    assert not page.all("script") and "49" not in re.sub(r'src="[^"]*"', "", text)
+    assert page.all("script") == [{}] and "7 * 7" in text
     assert "".join(page.text).count("<script>alert('x')</script>") >= 5
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     pictures = list((tmp_path / "figures").glob("*.svg"))
@@ -142,12 +152,18 @@ def test_texts_from_data_are_escaped(tmp_path, made_up):
             assert not [name for name in element.attrib if name.startswith("on") or name.endswith("href")]
 
 
-def test_no_text_from_data_stands_in_the_pages_style():
-    """Escaping is for HTML: in a style it would not hold."""
-    template = (SOURCE / "report.html.j2").read_text(encoding="utf-8")
-    (style,) = re.findall(r"<style>(.*?)</style>", template, re.DOTALL)
-    assert "{{" not in style and "{%" not in style
-    assert "style=" not in template and "| safe" not in template and "|safe" not in template
+def test_no_text_from_data_stands_in_the_pages_style_or_script():
+    """Escaping is for HTML: in a style or a script it would not hold."""
+    head, foot = ((SOURCE / f"{name}.html.j2").read_text(encoding="utf-8") for name in ("head", "foot"))
+    assert re.findall(r"<style>(.*?)</style>", head, re.DOTALL) == ["\n{{ style }}"]
+    assert re.findall(r"<script>(.*?)</script>", foot, re.DOTALL) == ["{{ script }}"]
+    for parts in (page_parts(), page_parts(live=True)):
+        own = [(SOURCE / name).read_text(encoding="utf-8") for name in ("style.css", "page.js", "live.js")]
+        assert [parts["style"], *parts["scripts"]] == own[: 3 if parts["live"] else 2]
+    for path in SOURCE.glob("*.j2"):
+        template = path.read_text(encoding="utf-8")
+        assert "style=" not in template and "| safe" not in template and "|safe" not in template, path
+        assert path.stem in ("head.html", "foot.html") or ("<style" not in template and "<script" not in template), path
 
 
 def test_a_report_made_again_is_the_same_and_old_figures_go(tmp_path, made_up):
@@ -239,7 +255,7 @@ def test_every_message_is_used_and_every_used_message_exists():
     used = set(re.findall(r'"((?:[a-z]+\.)+[a-zA-Z_.]+)"', code))
     # Their ids stand in the results, and evidence has the words.
     of_evidence = ("verdict.", "summary.", "race.", "ranks.")
-    prefixes = set(re.findall(r'say\(f"([a-z_.]+)\{', code))
+    prefixes = set(re.findall(r'say(?:\.get)?\(f"([a-z_.]+)\{', code))
     unused = [
         name
         for name in ENGLISH

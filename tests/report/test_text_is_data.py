@@ -159,14 +159,14 @@ def reported(tmp_path_factory, made_up):
 
 def test_a_report_of_hostile_texts_is_a_page_of_texts(reported):
     text = reported[1].read_text(encoding="utf-8")
-    assert "script" not in Tags(text).tags and not unprinted(text.replace("\t", ""))
+    assert Tags(text).tags.count("script") == 1 and not unprinted(text.replace("\t", ""))  # the page's own
     assert r"\x1b[31m\u202e" in text and "Content-Security-Policy" in text
 
 
 def test_its_files_are_harmless_too(reported):
     store = reported[0]
-    written = [path for folder in ("tables", "figures") for path in sorted((store.root / folder).iterdir())]
-    assert {path.suffix for path in written} == {".csv", ".md", ".tex", ".svg", ".png"}
+    written = [path for folder in ("tables", "figures", "paper") for path in sorted((store.root / folder).iterdir())]
+    assert {path.suffix for path in written} == {".csv", ".md", ".tex", ".svg", ".png", ".txt", ".bib"}
     for path in written:
         if path.suffix == ".png":
             continue

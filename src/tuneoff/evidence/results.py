@@ -11,13 +11,14 @@ from tuneoff.evidence.chains import Records, Run, trace
 from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.cosine import cosine_rows
 from tuneoff.evidence.details import detail_rows
+from tuneoff.evidence.error_analysis import MOST_SHOWN, analyse
 from tuneoff.evidence.notices import about_doctor, about_tuning, notices
 from tuneoff.evidence.over_tasks import rank_rows
 from tuneoff.evidence.race import seeds_by_round
 from tuneoff.evidence.rounds import Place, Standing, standing
 from tuneoff.evidence.runs import run_rows
 from tuneoff.evidence.summary import technique_rows
-from tuneoff.evidence.task_files import baseline_rows
+from tuneoff.evidence.task_files import baseline_rows, kept_rows, kept_texts
 from tuneoff.evidence.tuned import tuning_rows
 from tuneoff.files import write_json
 from tuneoff.store import StageAddress, Store, read_json
@@ -32,7 +33,9 @@ MODEL_FIELDS = (
     *("heads", "kv_heads", "head_dim", "intermediate", "vocabulary", "max_positions", "tied_embeddings", "dtype"),
     *("weight_bytes", "pooling", "prefix", "template", "max_length", "parameters", "head_parameters"),
 )
-TASK_FIELDS = ("name", "label", "source", "classes", "text_fields", "splits", "notes", "fingerprint")
+TASK_FIELDS = (
+    *("name", "label", "source", "classes", "text_fields", "splits", "notes", "fingerprint", "test_fingerprint"),
+)
 
 
 def build_results(store: Store) -> dict[str, Any]:
@@ -71,7 +74,23 @@ def build_results(store: Store) -> dict[str, Any]:
         "techniques": techniques,
         "comparisons": comparisons,
         "ranks": rank_rows(techniques, comparisons) if len(study["tasks"]) > 1 else [],
+        "error_analysis": _errors(store, study, tasks, measured),
     }
+
+
+def _errors(
+    store: Store, study: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], measured: Mapping[Key, Answers]
+) -> list[dict[str, Any]]:
+    """Return the errors of the techniques of each model and task."""
+    most = study["protocol"].get("keep_texts") or MOST_SHOWN
+    found = []
+    for task in tasks:
+        model, name = task["model"], task["name"]
+        own = {technique: one for (of, on, technique), one in measured.items() if (of, on) == (model, name)}
+        texts = kept_texts(store, name, task["fingerprint"])
+        parts = analyse(own, len(task["classes"] or ()), most, kept_rows(store, name), texts)
+        found.append({"model": model, "task": name, **parts})
+    return found
 
 
 def _comparisons(
@@ -198,6 +217,20 @@ def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     found = [baseline_rows(store, name, known["fingerprint"]), cosine_rows(store, model, name, known["fingerprint"])]
     known["baselines"] = [row for rows in found for row in rows or []] or None
     return known | {"model": model, "name": name, "notes": known["notes"] or []}
+
+
+def rows_disagreed_on(store: Store) -> dict[str, list[int]]:
+    """Return by task the test rows that the report shows because techniques disagree on them."""
+    study = _study(store.study())
+    records = {record.address: record for record in store.records()}
+    models = _models(store, study)
+    tasks = [_task(store, model["name"], spec) for model in models for spec in study["tasks"]]
+    runs, _ = _asked_for(store, study, _runs(study, models, records), records)
+    found: dict[str, list[int]] = {}
+    for part in _errors(store, study, tasks, answers(store, runs)):
+        rows = found.setdefault(part["task"], [])
+        rows += [one["row"] for one in part["shown"] if one["row"] not in rows]
+    return found
 
 
 def read_results(store: Store) -> dict[str, Any]:

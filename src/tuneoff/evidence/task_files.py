@@ -1,4 +1,4 @@
-"""What evidence needs of a task beside its description: test's slice columns and groups, and cheap baselines.
+"""What evidence needs of a task beside its description: test's slice columns, groups, some texts; cheap baselines.
 
 They are of the data alone, so all models share them: they stand in tasks/<task>/ of the run directory. Run directories
 of earlier versions lack them, and are reported without.
@@ -14,12 +14,14 @@ from tuneoff.evidence.baselines import Baseline, BaselineData, text_baselines
 from tuneoff.evidence.slices import seen_in_train, slice_columns
 from tuneoff.files import digest, sha256, write_atomically, write_json
 from tuneoff.store import Store, read_json
+from tuneoff.words import shortened
 
 if TYPE_CHECKING:
     from tuneoff.tasks import StudyTask, TaskData
 
 COLUMNS, BASELINES, BASELINE_PREDICTIONS = "test.parquet", "baselines.json", "baselines.parquet"
 SLICE = "slice:"  # before a column's name in the file, so that no name clashes with those of tuneoff
+TEXTS, MOST_TEXT = "texts.json", 600  # characters of a text
 BASELINES_VERSION = 1
 # The time that words take grows with classes times length of the texts; this much takes about half a minute on a core.
 MOST_ROWS, MOST_CHARACTERS = 50_000, 30_000_000
@@ -89,6 +91,35 @@ def kept_rows(store: Store, name: str) -> KeptRows | None:
     groups = frame["group"].tolist() if "group" in frame else None
     slices = {str(key).removeprefix(SLICE): frame[key].tolist() for key in frame if str(key).startswith(SLICE)}
     return KeptRows(frame["row"].tolist(), groups, slices)
+
+
+KeptTexts = Mapping[int, list[str]]
+"""The texts of some test rows, by the rows' numbers."""
+
+
+def keep_texts(store: Store, name: str, data: "TaskData", rows: Sequence[int]) -> None:
+    """Write the texts of some test rows for the report, long ones cut; none are kept if no rows are given."""
+    path = task_folder(store, name) / TEXTS
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    test = data.splits["test"]
+    places = {int(row): place for place, row in enumerate(test.rows)}
+    texts = {
+        str(row): [shortened(field[places[row]], MOST_TEXT) for field in test.texts] for row in rows if row in places
+    }
+    write_json(path, {"fingerprint": data.fingerprint, "texts": texts})
+
+
+def kept_texts(store: Store, name: str, fingerprint: str | None) -> KeptTexts | None:
+    """Return the texts that are kept of a task's test rows; None where there are none of these data."""
+    path = task_folder(store, name) / TEXTS
+    if not path.is_file():
+        return None
+    kept = read_json(path)
+    if kept["fingerprint"] != fingerprint:
+        return None
+    return {int(row): list(texts) for row, texts in kept["texts"].items()}
 
 
 def baseline_data(data: "TaskData") -> BaselineData:

@@ -1,6 +1,6 @@
 """What people read: tables, figures and one HTML page, made from a run directory alone, without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,24 +11,27 @@ from tuneoff.store import Store
 if TYPE_CHECKING:
     import altair as alt
 
+    from tuneoff.report.charts import Figure
     from tuneoff.report.table import TerminalTable
     from tuneoff.report.words import Words
 
-REPORT, FIGURES, TABLES = "report.html", "figures", "tables"
+REPORT, FIGURES, TABLES, PAPER = "report.html", "figures", "tables", "paper"
 
 
 def write_report(store: Store, language: str = "en") -> Path:
-    """Write results.json, report.html, figures/ (SVG and PNG) and tables/ (Markdown, CSV, LaTeX); returns the page.
+    """Write results.json, report.html, figures/, tables/ and paper/ into a run directory; returns the page.
 
-    `language` (en, ru) is that of page, figures, Markdown and LaTeX; results.json and CSV are the same in all. Figures
-    of techniques that the study no longer has are removed, and the table of further test sets where there are none.
-    Raises StoreError for a directory that cannot be read.
+    Figures are SVG, PNG and CSV, tables Markdown, CSV and LaTeX; paper/ has the methods as a paragraph, and BibTeX.
+    `language` (en, ru) is that of page, figures, Markdown, LaTeX and the paragraph; results.json and CSV are the same
+    in all. Figures of techniques that the study no longer has are removed, and the table of further test sets where
+    there are none. Raises StoreError for a directory that cannot be read.
     """
     from tuneoff.evidence.results import build_results, save_results
     from tuneoff.files import remove_leftovers, write_text
     from tuneoff.report.charts import figures
     from tuneoff.report.curves import load_curves
     from tuneoff.report.html import render
+    from tuneoff.report.methods import methods
     from tuneoff.report.words import Words
 
     say = Words(language)
@@ -36,25 +39,52 @@ def write_report(store: Store, language: str = "en") -> Path:
     results = build_results(store)
     save_results(store, results)
     drawn = list(figures(results, load_curves(results, store), say))
-    svgs = _write_figures(store.root / FIGURES, {figure.name: figure.chart for figure in drawn}, language)
+    svgs = write_figures(store.root / FIGURES, drawn, language)
     _write_tables(store.root / TABLES, results, say)
+    for name, text in methods(results, say).files.items():
+        write_text(store.root / PAPER / name, text)
     page = store.root / REPORT
     write_text(page, render(results, [(figure, svgs.get(figure.name)) for figure in drawn], say))
     return page
 
 
-def _write_figures(folder: Path, charts: "Mapping[str, alt.TopLevelMixin | None]", language: str) -> dict[str, str]:
-    from tuneoff.files import write_atomically, write_text
-    from tuneoff.report.style import png_bytes, svg_text
+def live_page(store: Store, language: str = "en") -> str:
+    """Return the report as `tuneoff watch` serves it, from what is in a run directory now; nothing is written."""
+    from tuneoff.evidence.results import build_results
+    from tuneoff.report.charts import figures
+    from tuneoff.report.curves import load_curves
+    from tuneoff.report.html import render
+    from tuneoff.report.words import Words
 
-    svgs = {name: svg_text(chart, language) for name, chart in charts.items() if chart is not None}
+    results, say = build_results(store), Words(language)
+    drawn = list(figures(results, load_curves(results, store), say))
+    svgs = _svgs(drawn, language)
+    return render(results, [(figure, svgs.get(figure.name)) for figure in drawn], say, live=True)
+
+
+def write_figures(folder: Path, drawn: "Sequence[Figure]", language: str = "en") -> dict[str, str]:
+    """Write figures as SVG, PNG and CSV into a folder, and remove others that are there; returns the SVGs by name."""
+    from tuneoff.files import write_atomically, write_text
+    from tuneoff.report.style import png_bytes
+
+    svgs = _svgs(drawn, language)
+    rows = {one.name: text for one in drawn if one.name in svgs and (text := one.csv) is not None}
     for name, svg in svgs.items():
         write_text(folder / f"{name}.svg", svg)
         write_atomically(folder / f"{name}.png", partial(Path.write_bytes, data=png_bytes(svg)))
-    for path in [*folder.glob("*.svg"), *folder.glob("*.png")]:
-        if path.stem not in svgs:
-            path.unlink()
+    for name, text in rows.items():
+        write_text(folder / f"{name}.csv", text)
+    for suffix, names in {"svg": svgs, "png": svgs, "csv": rows}.items():
+        for path in folder.glob(f"*.{suffix}"):
+            if path.stem not in names:
+                path.unlink()
     return svgs
+
+
+def _svgs(drawn: "Sequence[Figure]", language: str) -> dict[str, str]:
+    from tuneoff.report.style import svg_text
+
+    return {one.name: svg_text(one.chart, language) for one in drawn if one.chart is not None}
 
 
 def _write_tables(folder: Path, results: Mapping[str, Any], say: "Words") -> None:

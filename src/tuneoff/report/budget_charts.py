@@ -47,4 +47,4 @@ def budget_drawing(
     chart = alt.layer(line.encode(x=x, y=y, color=color, strokeDash=dash)).properties(width=WIDTH, height=HEIGHT + 60)
     captions = [say("caption.budget")]
     captions += [say("caption.budget_folds")] if any(len(own[name]) > 1 for name in present) else []
-    return Drawing(styled(chart, say("chart.budget"), [place, *captions]), tuple(captions))
+    return Drawing(styled(chart, say("chart.budget"), [place, *captions]), tuple(captions), values)

@@ -1,7 +1,8 @@
 """The figures of a study: which there are, under which names, and what stands in for one that cannot be drawn."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.errors import StoreError
@@ -11,6 +12,7 @@ from tuneoff.report.pair_charts import ranks_drawing, superiority_drawing
 from tuneoff.report.places import of_task, several_tasks, task_names
 from tuneoff.report.point_charts import COSTS, point_drawing
 from tuneoff.report.rank_charts import over_tasks_drawing
+from tuneoff.report.table import rows_csv
 from tuneoff.report.tables import model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
@@ -25,7 +27,10 @@ Results = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: its name (also of its files), title and captions; `skipped` says why there is no chart."""
+    """A figure: its name (also of its files), title, captions and numbers; `skipped` says why there is no chart.
+
+    `task` is None for a figure over all tasks.
+    """
 
     name: str
     title: str
@@ -34,6 +39,13 @@ class Figure:
     chart: "alt.TopLevelMixin | None"
     captions: tuple[str, ...] = ()
     skipped: str | None = None
+    data: Sequence[Mapping[str, Any]] = ()
+    task: str | None = None
+
+    @cached_property
+    def csv(self) -> str | None:
+        """The numbers that the figure shows as CSV; None where it brings none."""
+        return rows_csv(self.data) if self.data else None
 
 
 def figure_names(results: Results) -> dict[str, tuple[str, str]]:
@@ -91,8 +103,8 @@ def make_figure(results: Results, curves: "pd.DataFrame", name: str, say: Words 
         drawing = _joint(kind, results, model, own, place, say)
     if drawing is None:
         skipped = say("skipped.technique", technique=technique) if technique else _skipped(kind, results, model, say)
-        return Figure(name, title, technique, model, None, skipped=skipped)
-    return Figure(name, title, technique, model, drawing.chart, drawing.captions)
+        return Figure(name, title, technique, model, None, skipped=skipped, task=task)
+    return Figure(name, title, technique, model, drawing.chart, drawing.captions, data=drawing.data, task=task)
 
 
 def _over_tasks(name: str, results: Results, model: str, say: Words) -> Figure:
@@ -104,7 +116,8 @@ def _over_tasks(name: str, results: Results, model: str, say: Words) -> Figure:
     techniques = [technique["name"] for technique in results["study"]["techniques"]]
     described = next(entry for entry in results["models"] if entry["name"] == model)
     drawing = over_tasks_drawing(ranked, techniques, model_label(described), say)
-    return Figure(name, title, None, model, drawing.chart, drawing.captions)
+    data = [{key: row[key] for key in ("technique", "mean_rank", "mean_accuracy")} for row in ranked["techniques"]]
+    return Figure(name, title, None, model, drawing.chart, drawing.captions, data=data)
 
 
 def _joint(kind: str, results: Results, model: str, curves: "pd.DataFrame", place: str, say: Words) -> Drawing | None:

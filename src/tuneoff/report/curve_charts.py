@@ -1,6 +1,6 @@
 """Charts of histories: each technique's figure as in the paper, and all techniques over steps and over time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,10 +21,11 @@ LOG_RATIO = 8.0
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart and the sentences that explain it."""
+    """A chart, the sentences that explain it, and the numbers that it shows, a row a mark (empty: no CSV)."""
 
     chart: "alt.TopLevelMixin"
     captions: tuple[str, ...]
+    data: Sequence[Mapping[str, Any]] = ()
 
 
 def technique_drawing(frame: "pd.DataFrame", technique: str, place: str, split: str, say: Words) -> Drawing:
@@ -67,7 +68,8 @@ def technique_drawing(frame: "pd.DataFrame", technique: str, place: str, split: 
             alt.layer(*layers, *_boundaries(starts, say, metric == METRICS[0])).properties(width=WIDTH, height=HEIGHT)
         )
     title = say("chart.technique", technique=technique)
-    return Drawing(styled(alt.vconcat(*panels, spacing=14), title, [place, *captions]), tuple(captions))
+    chart = styled(alt.vconcat(*panels, spacing=14), title, [place, *captions])
+    return Drawing(chart, tuple(captions), _records(rows, ["series", "stage", "seed", "step", *METRICS]))
 
 
 def _series_layers(rows: "pd.DataFrame", metric: str, several: bool, encoding: dict[str, Any]) -> list["alt.Chart"]:
@@ -136,7 +138,8 @@ def joint_drawing(
         if len(starts):
             layers.append(_diamonds(starts, metric, encoding))
         panels.append(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT + 30))
-    return Drawing(styled(alt.vconcat(*panels, spacing=14), say(f"chart.{axis}"), [place, *captions]), tuple(captions))
+    chart = styled(alt.vconcat(*panels, spacing=14), say(f"chart.{axis}"), [place, *captions])
+    return Drawing(chart, tuple(captions), _records(means, ["technique", "stage", column, *METRICS]))
 
 
 def _shared_once(rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -258,6 +261,16 @@ def _inline(rows: "pd.DataFrame", columns: Sequence[str]) -> "alt.InlineData":
 
     text = rows[list(dict.fromkeys(columns))].to_csv(index=False, float_format="%.6g")
     return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv"))
+
+
+def _records(rows: "pd.DataFrame", columns: Sequence[str]) -> list[Mapping[str, Any]]:
+    """What a chart shows as rows for CSV, numbers to six digits as they are drawn; what is unknown is empty."""
+    known = rows[[name for name in columns if name in rows]]
+    numbers = known.select_dtypes("float").columns
+    known = known.assign(**{name: [float(f"{value:.6g}") for value in known[name]] for name in numbers}).astype(object)
+    return [
+        {str(name): value for name, value in row.items()} for row in known.where(known.notna(), None).to_dict("records")
+    ]
 
 
 def _concat(frames: Sequence["pd.DataFrame"]) -> "pd.DataFrame":

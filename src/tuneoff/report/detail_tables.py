@@ -184,7 +184,8 @@ def slice_tables(results: Results, say: Words = WORDS) -> list[Table]:
             title = say("slices.title", column=column)
             if several_models(results):
                 title = say("slices.title.model", column=column, model=model_label(model))
-            tables.append(_slice_table(title, {row["technique"]: row["slices"][column] for row in rows}, say))
+            table = _slice_table(title, {row["technique"]: row["slices"][column] for row in rows}, say)
+            tables.append(replace(table, about={"model": model["name"]}))
     return tables
 
 
@@ -193,7 +194,7 @@ def _slice_table(title: str, found: Mapping[str, Sequence[Mapping[str, Any]]], s
     columns = [
         Column("value", say("column.value")),
         Column("examples", say("column.examples"), numeric=True),
-        *(Column(technique, technique, numeric=True) for technique in found),
+        *(Column(technique, technique, numeric=True, about={"technique": technique}) for technique in found),
     ]
     rows = []
     for parts in zip(*found.values(), strict=True):

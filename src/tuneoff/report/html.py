@@ -1,17 +1,23 @@
 """report.html: one file that needs no network, from results and figures."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from tuneoff.report.charts import Figure
 from tuneoff.report.choice_table import choice_table
+from tuneoff.report.conclusion import conclusion
 from tuneoff.report.detail_tables import detail_sections
 from tuneoff.report.doctor_table import doctor_table
+from tuneoff.report.error_section import error_parts
+from tuneoff.report.filters import filters
+from tuneoff.report.methods import methods
 from tuneoff.report.pair_tables import pair_tables
 from tuneoff.report.places import by_task, several_tasks
 from tuneoff.report.rank_tables import over_tasks_pairs, over_tasks_tables
@@ -23,15 +29,21 @@ from tuneoff.report.words import WORDS, Words
 from tuneoff.words import visible
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 TEMPLATE, TABLE_TEMPLATE = "report.html.j2", "table.html.j2"
+STYLE, SCRIPT, LIVE = "style.css", "page.js", "live.js"
 MOST_OPEN = 60
+POLICY = (
+    "default-src 'none'; script-src {script}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
+FROM_SERVER = "; connect-src 'self'"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as the page shows it: its SVG as a data URI with its size, or the sentence that stands in for it.
+    """A figure as the page shows it: its SVG as a data URI with its size, or the sentence that stands in for it; CSV.
 
     As an image of its own it shares no ids with the other figures, and nothing in it can run.
     """
@@ -41,6 +53,7 @@ class Picture:
     width: int
     height: int
     description: str
+    csv: str | None = None
 
     @classmethod
     def of(cls, figure: Figure, svg: str | None, say: Words) -> "Picture":
@@ -50,7 +63,7 @@ class Picture:
             return cls(figure, None, 0, 0, description)
         width, height = (_length(svg, name) for name in ("width", "height"))
         source = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-        return cls(figure, source, width, height, description)
+        return cls(figure, source, width, height, description, figure.csv)
 
 
 def _length(svg: str, name: str) -> int:
@@ -78,7 +91,7 @@ def _shown(value: object) -> object:
 
 def table_html(table: Table) -> str:
     """Return a table as HTML without a page around it, for notebooks; its sentences stand under it."""
-    cells = _environment().get_template(TABLE_TEMPLATE).module.cells(table)  # type: ignore[attr-defined]  # a macro
+    cells = _environment().get_template(TABLE_TEMPLATE).module.cells(table, filtered=False)  # type: ignore[attr-defined]  # a macro
     return str(
         cells + Markup("").join(Markup("<p><small>{}</small></p>").format(_shown(text)) for text in table.captions)
     )
@@ -100,34 +113,58 @@ def _notes(results: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def render(results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | None]], say: Words = WORDS) -> str:
+def template(name: str) -> "Template":
+    """Return one of the page's templates."""
+    return _environment().get_template(name)
+
+
+def page_parts(live: bool = False) -> dict[str, Any]:
+    """Return a page's own style and scripts, which hold nothing from data, and the policy that lets these alone act.
+
+    A `live` page also asks the server that it comes from what runs, and whether there is something new.
+    """
+    style, *scripts = map(_own, (STYLE, SCRIPT, *([LIVE] if live else [])))
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    policy = POLICY.format(script=allowed) + (FROM_SERVER if live else "")
+    return {"style": Markup(style), "scripts": [Markup(text) for text in scripts], "policy": policy, "live": live}
+
+
+def _own(name: str) -> str:
+    return files("tuneoff.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def render(
+    results: Mapping[str, Any], pictures: Sequence[tuple[Figure, str | None]], say: Words = WORDS, live: bool = False
+) -> str:
     """Return the report as HTML; `pictures` are the figures with their SVG. All texts from data are escaped."""
     embedded = [Picture.of(figure, svg, say) for figure, svg in pictures]
     study = results["study"]
-    table = results_table(results, say)
-    return (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(
-            say=say,
-            results=results,
-            title=study["title"] or study["name"],
-            lead=lead(results, table, say),
-            table=table,
-            techniques=[picture for picture in embedded if picture.figure.technique],
-            together=[picture for picture in embedded if not picture.figure.technique],
-            pairs=[one for one in pair_tables(results, say) if one.rows],
-            over_tasks=[*over_tasks_tables(results, say), *over_tasks_pairs(results, say)],
-            choices=by_task(choice_table, results, say),
-            sections=detail_sections(results, say),
-            setting=[model_table(results, say), *(by_task(one, results, say) for one in (trained_table, data_table))],
-            hardware=hardware_table(results, say),
-            protocol=protocol_sentences(results, say),
-            doctor=doctor_table(results, say),
-            runs=runs_table(results, say),
-            open_runs=len(results["runs"]) <= MOST_OPEN,
-            classes=_classes(results, say),
-            notes=_notes(results),
-            version=results["environment"].get("tuneoff") or say("value.unknown"),
-        )
+    table, first = results_table(results, say), conclusion(results, say)
+    return template(TEMPLATE).render(
+        say=say,
+        results=results,
+        title=study["title"] or study["name"],
+        **page_parts(live),
+        filters=filters(results, say),
+        conclusion=first,
+        lead=[sentence for sentence in lead(results, table, say) if sentence not in first],
+        table=table,
+        techniques=[picture for picture in embedded if picture.figure.technique],
+        together=[picture for picture in embedded if not picture.figure.technique],
+        pairs=[one for one in pair_tables(results, say) if one.rows],
+        over_tasks=[*over_tasks_tables(results, say), *over_tasks_pairs(results, say)],
+        choices=by_task(choice_table, results, say),
+        sections=detail_sections(results, say),
+        errors=error_parts(results, say),
+        setting=[model_table(results, say), *(by_task(one, results, say) for one in (trained_table, data_table))],
+        hardware=hardware_table(results, say),
+        protocol=protocol_sentences(results, say),
+        paper=methods(results, say),
+        doctor=doctor_table(results, say),
+        runs=runs_table(results, say),
+        open_runs=len(results["runs"]) <= MOST_OPEN,
+        classes=_classes(results, say),
+        notes=_notes(results),
+        version=results["environment"].get("tuneoff") or say("value.unknown"),
     )

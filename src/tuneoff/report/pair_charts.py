@@ -47,7 +47,13 @@ def ranks_drawing(
     charts = [left, *([bars(shown, names, y).properties(height=height)] if shown else [])]
     chart = alt.hconcat(*charts, spacing=8)
     captions = _ranks_captions(order, comparison, groups, shown, say)
-    return Drawing(styled(chart, say("chart.ranks"), [place, *captions]), tuple(captions))
+    data = [{**value, "bars": _bars_of(place, shown)} for place, value in enumerate(_values(order))]
+    return Drawing(styled(chart, say("chart.ranks"), [place, *captions]), tuple(captions), data)
+
+
+def _bars_of(place: int, groups: Sequence[Group]) -> str:
+    """The numbers of the bars that hold a technique, from the left."""
+    return " ".join(str(number) for number, group in enumerate(groups, start=1) if place in group)
 
 
 def _order(rows: Sequence[Row]) -> list[Row]:
@@ -63,16 +69,22 @@ def apart(names: Sequence[str], comparison: Row) -> set[frozenset[int]]:
     return {frozenset((places[pair["a"]], places[pair["b"]])) for pair in better}
 
 
-def _intervals(
-    order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words
-) -> "alt.LayerChart | alt.FacetChart":
-    import altair as alt
-
+def _values(order: Sequence[Row]) -> list[dict[str, Any]]:
+    """Each technique's accuracy with its interval."""
     values: list[dict[str, Any]] = []
     for row in order:
         bounds = row["accuracy_interval"] or dict.fromkeys(BOUNDS)
         mean = row["metrics"]["accuracy"]["mean"]
         values.append({"technique": row["technique"], "accuracy": mean, **{key: bounds[key] for key in BOUNDS}})
+    return values
+
+
+def _intervals(
+    order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words
+) -> "alt.LayerChart | alt.FacetChart":
+    import altair as alt
+
+    values = _values(order)
     domain = padded([value[key] for value in values for key in ("accuracy", *BOUNDS) if value[key] is not None], 0.04)
     scale = alt.Scale(domain=list(domain), nice=False, zero=False)
     axis: dict[str, Any] = {
@@ -172,7 +184,8 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
         captions.append(say("caption.none_framed"))
     if comparison["left_out"]:
         captions.append(say("caption.superiority.left_out"))
-    return Drawing(styled(chart, say("chart.superiority"), [place, *captions]), tuple(captions))
+    data = [{name: value[name] for name in ("a", "b", "superiority", "apart")} for value in values]
+    return Drawing(styled(chart, say("chart.superiority"), [place, *captions]), tuple(captions), data)
 
 
 def _cells(comparison: Row, say: Words) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def pair_tables(results: Results, say: Words = WORDS, most: int | None = MOST_SH
         if several_tasks(results):  # the sentences at the top are about all tasks
             said = [say(sentence["id"], **sentence["values"]) for sentence in comparison["sentences"]]
             table = replace(table, findings=said if table.rows else ())
-        tables.append(table)
+        tables.append(replace(table, about={key: comparison[key] for key in ("model", "task")}))
     return tables
 
 

@@ -62,7 +62,9 @@ def point_drawing(
     layers += _labels(means, front, cost, x_range, y_range, height)
     chart = alt.layer(*layers).properties(width=WIDTH, height=height)
     captions = _captions(rows, several, bool(bars), len(front) > 1, say)
-    return Drawing(styled(chart, say(f"chart.{kind}"), [place, *captions]), tuple(captions))
+    own = [{"of": "seed", **point} for point in seeds] if several else []
+    data = [*({"of": "mean", **point} for point in means), *own]
+    return Drawing(styled(chart, say(f"chart.{kind}"), [place, *captions]), tuple(captions), data)
 
 
 def _captions(rows: Sequence[Row], several: bool, bars: bool, front: bool, say: Words) -> list[str]:

@@ -32,7 +32,7 @@ def model_table(results: Results, say: Words = WORDS) -> Table:
     models = results["models"]
     columns = [
         Column("property", say("column.property")),
-        *(Column(model["name"], model_label(model)) for model in models),
+        *(Column(model["name"], model_label(model), about={"model": model["name"]}) for model in models),
     ]
     rows = []
     for name in MODEL_ROWS:

@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.report.words import WORDS, Words
@@ -29,6 +29,8 @@ LATEX = {
     "[": "{[}",
     "*": "{*}",
 }
+ABOUT = {"model": "model", "task": "task", "technique": "technique", "higher": "technique", "lower": "technique"}
+"""What the cells of these columns name."""
 FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection)."""
 
@@ -39,6 +41,7 @@ class Column:
 
     `spread` gives CSV a second column with the standard deviations. `droppable` columns are left out of a terminal
     that is too narrow, those with the highest number first (0: never); the notes then stand under the table.
+    `about` is what the whole column is about, {"technique": name}, for the page's filters.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Column:
     better: Literal["high", "low"] | None = None
     spread: bool = False
     droppable: int = 0
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Cell:
 class Table:
     """Columns and rows of cells, what was found in them, what explains them, and what to keep in mind with them.
 
-    `group` gives for each row the set in which the best is sought; empty: all rows are one set.
+    `group` gives for each row the set in which the best is sought; empty: all rows are one set. `about` is what the
+    whole table is about, {"model": name, "task": name}, where it is about one.
     """
 
     name: str
@@ -74,6 +79,16 @@ class Table:
     cautions: Sequence[str] = ()
     group: Sequence[str] = ()
     findings: Sequence[str] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    def row_about(self, row: Sequence[Cell]) -> dict[str, str]:
+        """Return the model, the task and the techniques that a row's cells name, each separated by a space."""
+        found: dict[str, list[str]] = {}
+        for column, cell in zip(self.columns, row, strict=True):
+            kind = ABOUT.get(column.name)
+            if kind and isinstance(cell.value, str):
+                found.setdefault(kind, []).append(cell.value)
+        return {kind: " ".join(values) for kind, values in found.items()}
 
     @property
     def captions(self) -> list[str]:
@@ -155,12 +170,17 @@ def csv_text(table: Table) -> str:
 
     A text that a spreadsheet would compute gets an apostrophe before it, which spreadsheets do not show.
     """
-    records = [{name: _csv_value(value) for name, value in record.items()} for record in table.records()]
-    file = io.StringIO()
     names = [name for c in table.columns for name in ((c.name, f"{c.name}_sd") if c.spread else (c.name,))]
-    writer = csv.DictWriter(file, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    return rows_csv(table.records(), names)
+
+
+def rows_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
+    """Return rows of values as CSV, as `csv_text` does; columns are `names`, or those of all rows as they come."""
+    columns = list(dict.fromkeys(name for row in rows for name in row)) if names is None else names
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_csv_value(row.get(name)) for name in columns] for row in rows)
     return file.getvalue()
 
 

@@ -10,8 +10,12 @@ from tuneoff.evidence.pairs import GENERALISED, MCNEMAR
 from tuneoff.evidence.rounds import RACES
 from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 from tuneoff.report.chart_words import CHARTS
+from tuneoff.report.error_words import ERRORS
+from tuneoff.report.frame_words import FRAME
+from tuneoff.report.method_words import METHODS
 from tuneoff.report.rank_words import RANK_WORDS
 from tuneoff.report.russian import RUSSIAN
+from tuneoff.report.side_words import SIDE
 
 ENGLISH: Mapping[str, str] = {
     **{f"notice.{name}": text for name, text in NOTICES.items()},
@@ -140,6 +144,10 @@ ENGLISH: Mapping[str, str] = {
     **RANK_WORDS,
     # The report's text
     "html.language": "en",
+    **FRAME,
+    **ERRORS,
+    **METHODS,
+    **SIDE,
     "html.techniques": "Each technique",
     "html.together": "All techniques together",
     "html.setting": "Model and data",
@@ -314,6 +322,10 @@ class Words:
     def number(self, text: str) -> str:
         """Return a number that was written as Python does ('1,234.5') with the language's marks ('1 234,5')."""
         return text.translate(_AS_RUSSIAN) if self.language == "ru" else text
+
+    def get(self, message: str, otherwise: str) -> str:
+        """Return a message without values, or what is to be said where there is none."""
+        return self._messages.get(message, otherwise)
 
 
 WORDS = Words()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tuneoff.tasks.data_set import Split, TaskData
+from tuneoff.tasks.raw import fingerprint
 
 EXAMPLES = 2
 EXAMPLE_LENGTH = 300
@@ -13,13 +14,15 @@ EXAMPLE_LENGTH = 300
 def describe(data: TaskData) -> dict[str, Any]:
     """Return a task as JSON values: names, splits with rows, label counts and text lengths, notes, two examples.
 
-    Lengths are characters (code points). `labels` is None for a split without labels.
+    Lengths are characters (code points). `labels` is None for a split without labels. `test_fingerprint` is of the
+    classes and of test alone: studies that share it were measured on the same examples.
     """
     return {
         "name": data.name,
         "label": data.label,
         "source": data.source,
         "fingerprint": data.fingerprint,
+        "test_fingerprint": fingerprint(data.classes, {"test": data.splits["test"]}),
         "classes": list(data.classes),
         "text_fields": list(data.text_fields),
         "splits": {name: _describe_split(split, data) for name, split in data.splits.items()},

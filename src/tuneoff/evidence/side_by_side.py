@@ -1,0 +1,127 @@
+"""Several studies beside each other: techniques on the same task, settings that differ, pairs on the same examples."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuneoff.evidence.answers import Answers, answers
+from tuneoff.evidence.comparisons import compare_techniques
+from tuneoff.evidence.results import build_results
+from tuneoff.store import Store
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ReadStudy:
+    """A study of a comparison: its name among the others, its run directory, its results and its answers."""
+
+    name: str
+    store: Store
+    results: Row
+    answers: Mapping[tuple[str, str, str], Answers]
+
+
+@dataclass(frozen=True)
+class SameTask:
+    """The rows of one task over the studies, and what its test sets allow.
+
+    `rows` are those of the results' `techniques`, each with `study` and with `entry`, its name among all. `comparisons`
+    hold the pairs of each set of studies whose test rows are the same; `alone` names those whose test rows no other
+    study has.
+    """
+
+    name: str
+    label: str
+    rows: Sequence[Row]
+    comparisons: Sequence[Row]
+    alone: Sequence[str]
+
+
+def read_studies(stores: Sequence[Store]) -> list[ReadStudy]:
+    """Read run directories; each is named after its folder. Raises StoreError for one that cannot be read."""
+    names = _names([store.root.resolve().name for store in stores])
+    found = []
+    for name, store in zip(names, stores, strict=True):
+        results = build_results(store)
+        found.append(ReadStudy(name, store, results, answers(store, results["runs"])))
+    return found
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """The names, with a number where several are the same."""
+    return [f"{name}-{names[:n].count(name) + 1}" if name in names[:n] else name for n, name in enumerate(names)]
+
+
+def same_tasks(studies: Sequence[ReadStudy]) -> list[SameTask]:
+    """Return the tasks of all studies, in the order in which they come."""
+    names = dict.fromkeys(task["name"] for study in studies for task in study.results["tasks"])
+    return [_task(name, studies) for name in names]
+
+
+def _task(name: str, studies: Sequence[ReadStudy]) -> SameTask:
+    own = [study for study in studies if any(task["name"] == name for task in study.results["tasks"])]
+    several = len({model["name"] for study in own for model in study.results["models"]}) > 1
+    rows = [
+        {**row, "study": study.name, "entry": _entry(study, row["model"], row["technique"], several)}
+        for study in own
+        for row in study.results["techniques"]
+        if row["task"] == name
+    ]
+    by_print: dict[str, list[ReadStudy]] = {}
+    for study in own:
+        by_print.setdefault(_fingerprint(study, name), []).append(study)
+    alike = [group for group in by_print.values() if len(group) > 1]
+    label = next(str(task["label"] or name) for task in own[0].results["tasks"] if task["name"] == name)
+    return SameTask(
+        name=name,
+        label=label,
+        rows=rows,
+        comparisons=[_compared(name, group, several) for group in alike],
+        alone=[study.name for group in by_print.values() if len(group) == 1 for study in group],
+    )
+
+
+def _entry(study: ReadStudy, model: str, technique: str, several: bool) -> str:
+    return f"{study.name}: {technique} ({model})" if several else f"{study.name}: {technique}"
+
+
+def _fingerprint(study: ReadStudy, name: str) -> str:
+    """What tells test sets apart; of data that are not known, the study itself."""
+    task = next(task for task in study.results["tasks"] if task["name"] == name)
+    return str(task["test_fingerprint"] or task["fingerprint"] or study.store.root.resolve())
+
+
+def _compared(name: str, studies: Sequence[ReadStudy], several: bool) -> Row:
+    """All pairs of the techniques of studies with the same test rows, as one family."""
+    found = {
+        _entry(study, model, technique, several): one
+        for study in studies
+        for (model, task, technique), one in study.answers.items()
+        if task == name
+    }
+    return {"model": "", "task": name, "studies": [study.name for study in studies], **compare_techniques(found)}
+
+
+def differing_settings(studies: Sequence[ReadStudy]) -> list[tuple[str, list[Any]]]:
+    """Return what was asked otherwise in some study: its path in the study file, and each study's value."""
+    flat = [dict(_flattened(_asked(study))) for study in studies]
+    names = dict.fromkeys(name for one in flat for name in one)
+    rows = [(name, [one.get(name) for one in flat]) for name in names]
+    return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
+
+
+def _asked(study: ReadStudy) -> Row:
+    asked = study.results["study"]
+    settings = {row["name"]: row["settings"] for row in asked["techniques"]}
+    models = {model["name"]: model for model in study.results["models"]}
+    known = {name: {key: model.get(key) for key in ("pooling", "fingerprint")} for name, model in models.items()}
+    return {"protocol": asked["protocol"], "tasks": asked["tasks"], "models": known, "techniques": settings}
+
+
+def _flattened(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flattened(inner, f"{path}.{key}" if path else str(key))
+    elif value not in ({}, None):
+        yield path, value

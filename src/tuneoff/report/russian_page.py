@@ -1,0 +1,137 @@
+"""What the report's page says in Russian beside its tables: frame, errors, methods, several studies, by message id."""
+
+from collections.abc import Mapping
+
+FRAME: Mapping[str, str] = {
+    "conclusion.all": "{technique} — самый точный способ ({value}) и лучше всех остальных.",
+    "conclusion.some": "{technique} — самый точный способ ({value}): лучше, чем {beaten}, но неотличим от: {others}.",
+    "conclusion.none": "{technique} — самый точный способ ({value}), но неотличим от: {others}.",
+    "conclusion.many": "других способов: {n}",
+    "html.contents": "На этой странице",
+    "html.download": "{title}: скачать как {kind}",
+    "live.waiting": "Сейчас ни одна стадия не выполняется.",
+    "live.gone": "Сервер остановлен; здесь показано последнее, что он знал.",
+    "live.running": "Выполняется {stage}, уже {time}.",
+    "live.running.step": "Выполняется {stage}, уже {time}; сохранён шаг {step}.",
+    "live.running.evaluated": "Выполняется {stage}, уже {time}; сохранён шаг {step}, доля верных ответов на {split} "
+    "пока {accuracy}.",
+    "filter.title": "Что показано",
+    "filter.model": "Модели",
+    "filter.task": "Задачи",
+    "filter.technique": "Способы",
+    "filter.all": "все",
+    "filter.none": "ни одного",
+    "filter.note": "Отбираются таблицы и рисунки об отдельных моделях, задачах и способах; предложения и общие рисунки "
+    "всегда показывают все способы.",
+}
+ERRORS: Mapping[str, str] = {
+    "errors.title": "Ошибки",
+    "errors.title.place": "{model}, {task}",
+    "errors.counts": "Тестовых примеров {examples}: верно у всех способов {all_right}, ни у одного {none_right}, "
+    "способы расходятся (у одних верно, у других нет) {disagreed}.",
+    "errors.majority": "Пример верен у способа, если верен больше чем в половине его сидов.",
+    "errors.slices": "Где способы расходятся: {column}",
+    "column.disagreed": "расходятся",
+    "column.none_right": "ни у кого не верно",
+    "errors.examples": "Примеры, на которых способы расходятся",
+    "errors.shown": "Показано {shown} из {disagreed}; первыми те, на которых способы разделились поровну. Какой текст "
+    "труден, может быть делом случая: это примеры, а не доказательства.",
+    "errors.no_texts": "Тексты этих примеров не хранятся в папке прогона (protocol.keep_texts); строки пронумерованы, "
+    "как в тестовых данных.",
+    "errors.slice": "Показать",
+    "errors.slice.all": "все примеры",
+    "errors.slice.value": "{column}: {value}",
+    "errors.row": "Строка {row}",
+    "errors.label": "метка: {label}",
+    "errors.answer": "{answer}:",
+    "errors.right": "верно",
+    "errors.wrong": "неверно",
+    "errors.seeds": "{technique} ({given} из {seeds})",
+    "errors.confusion": "Матрицы ошибок",
+    "errors.confusion.note": "Строки — метки, столбцы — ответы; числа — ответы на тестовые примеры по всем завершённым "
+    "сидам, цвет — их доля в строке.",
+    "errors.confusion.title": "{technique}: {seeds}",
+    "errors.confusion.many": "Классов слишком много, чтобы матрицы можно было прочесть.",
+    "errors.confusion.corner": "метка / ответ",
+}
+METHODS: Mapping[str, str] = {
+    "html.paper": "Для статьи",
+    "html.paper.note": "Что сделано в этом исследовании, готовым для статьи абзацем, и источники того, что "
+    "использовано.",
+    "html.bibtex": "Источники в BibTeX",
+    "html.save": "Скачать как {name}",
+    "methods.compared": "Мы сравнили способы дообучения {models} на задаче {tasks}: {techniques}.",
+    "methods.one": "Для дообучения {models} на задаче {tasks} использован способ: {techniques}.",
+    "methods.then": " с последующим способом: ",
+    "methods.named": "{technique} под именем '{name}'",
+    "methods.model": "{model} ({architecture}, слоёв: {layers}, размер скрытого слоя: {hidden}, параметров: "
+    "{parameters}) даёт один вектор на текст ({pooling}); классифицирующая голова над ним имеет параметров: "
+    "{head_parameters}; тексты обрезаны до {max_length} токенов.",
+    "methods.trained": "Обучаемых параметров: {trained}.",
+    "methods.trained.one": "{n} ({technique})",
+    "methods.data": "Задача {task}, классов: {classes}; примеров для обучения: {train}, для выбора: {dev}, для "
+    "проверки: {test}.",
+    "methods.data.no_dev": "Задача {task}, классов: {classes}; примеров для обучения: {train}, для проверки: {test}.",
+    "methods.folds": "Результаты получены перекрёстной проверкой, блоков: {folds}.",
+    "methods.budget": "Каждая стадия обучалась оптимизатором AdamW{optimizer}; шагов: {steps}, примеров на шаг: "
+    "{batch_size}.",
+    "methods.schedule": "Если у способа не задано иное, затухание весов равно {weight_decay}, а темп обучения "
+    "{schedule} после разогрева на {warmup:.0%} шагов.",
+    "methods.clip": "Норма градиента ограничена числом {norm}.",
+    "methods.rate": "{rate} ({technique})",
+    "methods.rates": "Темпы обучения: {rates}.",
+    "methods.seed": "Сид один; порядок примеров у всех способов одинаков.",
+    "methods.seeds": "Сидов: {n}; при одном сиде порядок примеров у всех способов одинаков.",
+    "methods.tuned": "Настройки выбраны на выборке для выбора; случайных проб у каждого способа: {trials}, темпы "
+    "обучения — до {span} раз ниже и выше исходного.",
+    "methods.best": "На каждой стадии оставлены веса, лучшие на выборке для выбора ({by}).",
+    "methods.last": "Приводятся веса после последнего шага.",
+    "methods.watched_test": "Кривые обучения измерены на тестовой выборке; по ним ничего не выбиралось.",
+    "methods.interval": "Доли верных ответов даны с 95%-ми интервалами по сидам и примерам.",
+    "methods.interval.examples": "Доли верных ответов даны с 95%-ми интервалами по тестовым примерам{cite}.",
+    "methods.pairs": "Способы сравнивались попарно на одних и тех же тестовых примерах: {tests}, двусторонний, с "
+    "поправкой Холма{cite} на число пар, {pairs}, при уровне 5%.",
+    "methods.race": "Сиды добавлялись, пока не стало ясно, какой способ лучше; пары сравнивались на одних и тех же "
+    "тестовых примерах: {tests}, двусторонний, при уровне 5%, разделённом на число пар, {pairs}, и между "
+    "раундами{cite}.",
+    "methods.margin": "Равенство в пределах {margin} п. п. проверялось двумя односторонними критериями{cite}.",
+    "methods.machine": "Обучение выполнено на {devices}, точность вычислений: {precisions}.",
+    "methods.software": "Использованы {software}.",
+    "methods.library": "{name} {version}",
+    "schedule.linear": "линейно убывает до нуля",
+    "schedule.cosine": "убывает до нуля по косинусу",
+    "schedule.constant": "постоянен",
+    "test.exact McNemar": "точный критерий Макнемара",
+    "test.generalised p-value over seeds and examples": "обобщённое p-значение по сидам и примерам",
+    "technique.full": "полное дообучение",
+    "technique.linear-probe": "линейная проба",
+    "technique.lora-all": "LoRA на всех линейных слоях",
+    "technique.top-layers": "дообучение верхних слоёв",
+    "technique.prefix": "префиксное дообучение (prefix tuning)",
+    "technique.prompt": "дообучение подсказки (prompt tuning)",
+    "technique.gradual-unfreezing": "постепенное размораживание",
+    "technique.layerwise-decay": "разные темпы обучения по слоям",
+    "cite.brackets": "({sources})",
+    "cite.one": "{first} {year}",
+    "cite.two": "{first} и {last} {year}",
+    "cite.many": "{first} и др. {year}",
+}
+SIDE: Mapping[str, str] = {
+    "side.title": "Рядом: {studies}",
+    "side.lead": "{studies} поставлены рядом; у каждого исследования есть свой отчёт с оговорками.",
+    "side.task": "Способы на задаче {task}",
+    "column.study": "исследование",
+    "side.settings": "Настройки, которые различаются",
+    "side.settings.none": "Настройки исследований одинаковы.",
+    "side.settings.caption": "Чего требуют файлы исследований, где это не у всех одинаково; пустое место: не задано. "
+    "Доли верных ответов могут различаться из-за всего, что различается кроме способа.",
+    "side.pairs": "Пары на одних и тех же тестовых строках: {studies}",
+    "side.pairs.note": "Эти исследования измерены на одних и тех же тестовых строках, поэтому их способы сравниваются "
+    "пример за примером, как внутри одного исследования; все пары — одно семейство. Пара из разных исследований "
+    "различается и настройками.",
+    "side.alone": "На тестовых строках {studies} других исследований здесь нет, поэтому парный критерий невозможен; "
+    "доли верных ответов можно лишь поставить рядом с другими вместе с их интервалами.",
+    "side.ranks": "Доли верных ответов всех исследований и что неразличимо",
+    "side.folders": "Где лежат исследования",
+    "side.figure": "{task}: {studies}",
+}

@@ -1,0 +1,62 @@
+"""Several studies: the same task's rows, settings that differ, and pairs only where test rows are the same."""
+
+import numpy as np
+
+from tuneoff.evidence.answers import answers
+from tuneoff.evidence.pairs import compare
+from tuneoff.evidence.side_by_side import differing_settings, read_studies, same_tasks
+
+TASK = "mini-rte-ru-phenomenon"
+
+
+def described(store, model="small-e5", **changes):
+    store.describe_task(model, TASK, {**store.task(model, TASK), **changes})
+    return store
+
+
+def test_techniques_of_studies_with_the_same_test_rows_are_compared_example_by_example(tmp_path, made_up):
+    stores = [made_up(techniques=(name,), seeds=3).write(tmp_path / name) for name in ("lora", "full")]
+    (task,) = same_tasks(read_studies(stores))
+    (comparison,) = task.comparisons
+    (pair,) = comparison["pairs"]
+    assert comparison["studies"] == ["lora", "full"] and task.alone == []
+    found = {
+        f"{s.root.name}: {s.root.name}": answers(s, read.results["runs"])
+        for s, read in zip(stores, read_studies(stores), strict=True)
+    }
+    right = {name: next(iter(one.values())).right for name, one in found.items()}
+    assert pair["p"] == compare(right[pair["a"]], right[pair["b"]]).p
+    assert [row["entry"] for row in task.rows] == ["lora: lora", "full: full"]
+
+
+def test_other_test_rows_are_not_compared_whatever_train_is(tmp_path, made_up):
+    stores = [made_up(techniques=("lora",)).write(tmp_path / name) for name in ("a", "b", "c")]
+    described(stores[0], test_fingerprint="1" * 64)
+    described(stores[1], test_fingerprint="1" * 64, fingerprint="2" * 64)  # other train rows, the same test
+    described(stores[2], test_fingerprint="3" * 64)
+    (task,) = same_tasks(read_studies(stores))
+    assert [one["studies"] for one in task.comparisons] == [["a", "b"]] and task.alone == ["c"]
+    assert len(task.rows) == 3
+
+
+def test_data_that_are_not_known_are_not_the_same(tmp_path, made_up):
+    stores = [made_up(techniques=("lora",), described=False).write(tmp_path / name) for name in ("a", "b")]
+    (task,) = same_tasks(read_studies(stores))
+    assert task.comparisons == [] and task.alone == ["a", "b"]
+
+
+def test_only_settings_that_differ_are_listed(tmp_path, made_up):
+    a = made_up(techniques=("lora",), steps=40).write(tmp_path / "a")
+    b = made_up(techniques=("lora",), steps=20, seeds=2).write(tmp_path / "b" / "a")
+    studies = read_studies([a, b])
+    assert [study.name for study in studies] == ["a", "a-2"]
+    differing = dict(differing_settings(studies))
+    assert differing == {"protocol.steps": [40, 20], "protocol.seeds": [[0], [0, 1]]}
+
+
+def test_two_models_are_named_in_the_entries(tmp_path, made_up):
+    a = made_up(techniques=("lora",), models=("small-e5",)).write(tmp_path / "a")
+    b = made_up(techniques=("lora",), models=("large-e5",)).write(tmp_path / "b")
+    (task,) = same_tasks(read_studies([a, b]))
+    assert [row["entry"] for row in task.rows] == ["a: lora (small-e5)", "b: lora (large-e5)"]
+    assert np.isfinite(task.comparisons[0]["pairs"][0]["p"])

@@ -1,0 +1,37 @@
+"""The page about several studies, and the command that writes it."""
+
+import pytest
+from typer.testing import CliRunner
+
+from tuneoff.cli import app
+from tuneoff.report.side_by_side import write_side_by_side
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory, made_up):
+    root = tmp_path_factory.mktemp("studies")
+    return [made_up(techniques=(name,), seeds=2).write(root / f"study-{name}") for name in ("lora", "full")]
+
+
+def test_the_page_shows_both_and_leaves_them_as_they_are(stores, tmp_path):
+    before = {path: path.stat().st_mtime_ns for store in stores for path in store.root.rglob("*")}
+    page, findings = write_side_by_side(stores, tmp_path / "both")
+    text = page.read_text(encoding="utf-8")
+    assert "Side by side: study-lora, study-full" in text and findings[0] in text
+    assert "Pairs on the same test rows: study-lora and study-full" in text and text.count("<figure") == 1
+    assert "The studies were asked with the same settings." in text
+    assert {path.suffix for path in (tmp_path / "both" / "figures").iterdir()} == {".svg", ".png", ".csv"}
+    assert {path: path.stat().st_mtime_ns for store in stores for path in store.root.rglob("*")} == before
+
+
+def test_the_command_takes_several_directories_and_says_where_the_page_is(stores, tmp_path):
+    done = RUNNER.invoke(app, ["report", *(str(store.root) for store in stores), "--to", str(tmp_path / "here")])
+    assert done.exit_code == 0 and f"report: {tmp_path / 'here' / 'report.html'}" in done.stderr
+    assert "cannot be told apart" in done.stdout
+
+
+def test_a_place_for_one_study_is_refused(stores, tmp_path):
+    done = RUNNER.invoke(app, ["report", str(stores[0].root), "--to", str(tmp_path)])
+    assert done.exit_code == 2 and "--to is for a page about several run directories" in done.stderr
