@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from tuneoff.describing import describe_study
 from tuneoff.errors import StoreError
 from tuneoff.evidence.predictions import last_evaluation
 from tuneoff.executors.local import Observer, run_plan
 from tuneoff.models.text import collate, load_tokenizer, tokenize
 from tuneoff.plan import make_plan
 from tuneoff.reading import resolved_yaml
-from tuneoff.running import describe, prepare
+from tuneoff.running import prepare
 from tuneoff.store import PREDICTIONS, WEIGHTS, StageAddress, Store
 from tuneoff.trained import find_run, load_trained_classifier
 
@@ -57,7 +58,7 @@ def test_a_loaded_classifier_gives_the_logits_that_were_stored(study, listener, 
     (place,) = prepared.places.values()
     store, plan = Store(tmp_path / "out"), make_plan(read.study, prepared.questions, None)
     store.create(resolved_yaml(read.study), None)
-    describe(prepared, store)
+    describe_study(prepared, store)
     run_plan(plan, prepared.places, store, Observer())
     ids = tokenize(place.model, load_tokenizer(place.model), place.data.splits["test"].texts).ids
     for technique in techniques:

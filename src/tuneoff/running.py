@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tuneoff.describing import describe_study
 from tuneoff.environment import describe_environment
 from tuneoff.errors import StudyError
 from tuneoff.estimate import Cost, Work, estimate_cost, estimate_work
@@ -17,21 +18,18 @@ from tuneoff.evidence.results import rows_disagreed_on
 from tuneoff.evidence.task_files import keep_task_files, keep_texts
 from tuneoff.executors.local import Executor, Observer, Place, run_plan
 from tuneoff.models.activation_cache import tidy_cache
-from tuneoff.models.classifier import build_meta
-from tuneoff.models.resolve import describe as describe_model
 from tuneoff.models.resolve import resolve_model
 from tuneoff.models.starting import starting_notes
 from tuneoff.plan import Plan, Question, make_plan
 from tuneoff.store import StageAddress, Store
 from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
 from tuneoff.tasks import StudyTask, load_study_task, task_name
-from tuneoff.tasks import describe as describe_task
 from tuneoff.training.device import choose_device, choose_precision, make_accelerator, usable_threads
 from tuneoff.training.job import Execution
 from tuneoff.training.limit import check_limit
 from tuneoff.training.memory import keep_freed_memory, return_freed_memory
 from tuneoff.training.untouched import pair_cosines
-from tuneoff.training.workplace import Lengths, Workplace
+from tuneoff.training.workplace import Workplace
 from tuneoff.tuning_plan import described as describe_tuning
 
 if TYPE_CHECKING:
@@ -171,7 +169,7 @@ def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Seque
     plan = make_plan(read.study, prepared.questions, store)
     environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
     store.create(resolved_yaml(_with_model_names(prepared)), environment)
-    describe(prepared, store)
+    describe_study(prepared, store)
     if plan.to_run or plan.tuning_to_run:
         _look_first(prepared, plan, store, forced)
     if plan.tuning:
@@ -270,43 +268,3 @@ def _with_model_names(prepared: Prepared) -> "Study":
     names = dict.fromkeys(question.model.name for question in prepared.questions)
     models = [spec.model_copy(update={"name": name}) for spec, name in zip(study.models, names, strict=True)]
     return study.model_copy(update={"models": models})
-
-
-def describe(prepared: Prepared, store: Store) -> None:
-    """Keep what is known of the models and their tasks in the store, for the report."""
-    for (model_name, name, fold), place in prepared.places.items():
-        if fold:  # the first describes what all share
-            continue
-        meta = build_meta(place.model, len(place.data.classes))
-        classes = {len(one.data.classes) for (model, *_), one in prepared.places.items() if model == model_name}
-        heads = sum(value.numel() for value in meta.head_parameters().values())
-        counts = {
-            "parameters": sum(value.numel() for value in meta.backbone_parameters().values()),
-            "head_parameters": heads if len(classes) == 1 else None,  # tasks with other classes have other heads
-        }
-        store.describe_model(model_name, {**describe_model(place.model), **counts})
-        places = [one for (*of, _), one in prepared.places.items() if of == [model_name, name]]
-        store.describe_task(model_name, name, _with_tokens(describe_task(prepared.tasks[name].whole), places))
-        if len(prepared.tasks) > 1:
-            for one in places:
-                one.put_away()
-
-
-def _with_tokens(description: dict[str, Any], places: Sequence[Workplace]) -> dict[str, Any]:
-    """Add to each labelled split how long its texts are in this model's tokens, and which share was cut.
-
-    Of several folds train and dev are the first one's, and test is what they hold out together.
-    """
-    found = dict(places[0].read())
-    if len(places) > 1:
-        held_out = [place.read()["test"] for place in places]
-        found["test"] = Lengths(np.concatenate([one.lengths for one in held_out]), sum(one.cut for one in held_out))
-    for split, one in found.items():
-        lengths = sorted(one.lengths.tolist())
-        description["splits"][split]["tokens"] = {
-            "mean": one.mean,
-            "median": lengths[len(lengths) // 2],
-            "max": lengths[-1],
-            "cut": one.cut / len(lengths),
-        }
-    return description

@@ -6,12 +6,13 @@ import re
 import numpy as np
 import pytest
 
+from tuneoff.describing import describe_study
 from tuneoff.evidence.predictions import last_evaluation
 from tuneoff.evidence.results import write_results
 from tuneoff.executors.local import Observer, run_plan
 from tuneoff.plan import make_plan
 from tuneoff.reading import resolved_yaml
-from tuneoff.running import _with_model_names, describe, prepare
+from tuneoff.running import _with_model_names, prepare
 from tuneoff.store import PREDICTIONS, Store
 
 
@@ -31,7 +32,7 @@ def finished(study, listener, tmp_path, monkeypatch):
         store = Store(tmp_path / out)
         plan = make_plan(prepared.read.study, prepared.questions, store)
         store.create(resolved_yaml(_with_model_names(prepared)), {})
-        describe(prepared, store)
+        describe_study(prepared, store)
         run_plan(plan, prepared.places, store, Observer())
         # What pairs of techniques are told by takes seconds, and no card reads it.
         monkeypatch.setattr("tuneoff.evidence.results._comparisons", lambda *_: [])
