@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 
-from tuneoff.estimate import Cost, estimate_cost, peak_memory
+from tuneoff.estimate import BYTES, Cost, estimate_cost, moved_numbers, peak_memory
 from tuneoff.forecast import Texts, largest_part
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens
@@ -64,6 +64,14 @@ def stage_peak(
     if texts is not None:
         rows, tokens = texts.used, largest_tokens(stage, texts, execution, device)
     return peak_memory(cost, tokens, rows, made)
+
+
+def fixed_on_gpu(cost: Cost, used: int) -> int:
+    """Return the bytes that a stage takes on a GPU whatever the token budget, with so many rows of the table in use."""
+    total = cost.parameters["total"]
+    spared = cost.table.spared(used) if cost.table else 0
+    # The whole table is there until the stage begins.
+    return BYTES * max(total, total - spared + cost.copies * moved_numbers(cost, used))
 
 
 def largest_tokens(stage: PlannedStage, texts: Texts, execution: Execution, device: torch.device) -> int:

@@ -3,6 +3,7 @@
 import pytest
 
 from tuneoff.estimate import estimate_cost
+from tuneoff.footprint import fixed_on_gpu
 from tuneoff.plan import make_plan
 from tuneoff.running import prepare
 from tuneoff.store import Store
@@ -50,13 +51,19 @@ def test_on_a_cpu_it_is_the_studys_whatever_is_free(staged, monkeypatch):
         assert not place.automatic_budget and execution_now(stage, place).micro_tokens == expected
 
 
+def used_tokens(place):
+    return {token for tokens in place.tokens().values() for ids in tokens.ids for token in ids.tolist()}
+
+
 def test_where_it_is_left_to_us_it_comes_from_the_estimate(staged, monkeypatch):
     monkeypatch.setattr(module, "free_bytes", lambda device, limit: 20_000_000)
     stage, place = staged("full")
     place.automatic_budget = True
     cost = estimate_cost(stage, place.model, 2)
+    fixed = fixed_on_gpu(cost, len(used_tokens(place)))
+    assert fixed <= cost.fixed
     chosen = execution_now(stage, place)
-    assert chosen.micro_tokens == int((SHARE_OF_FREE * 20_000_000 - cost.fixed) // cost.per_token) > MICRO_TOKENS
+    assert chosen.micro_tokens == int((SHARE_OF_FREE * 20_000_000 - fixed) // cost.per_token) > MICRO_TOKENS
     assert chosen.threads == place.execution.threads and place.execution.micro_tokens == MICRO_TOKENS
 
 

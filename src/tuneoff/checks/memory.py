@@ -16,6 +16,7 @@ from tuneoff.footprint import (
     Kind,
     cache_bytes,
     costs_by_kind,
+    fixed_on_gpu,
     kept_bytes,
     kind_of,
     largest_tokens,
@@ -196,10 +197,7 @@ def need(stage: PlannedStage, cost: Cost, texts: Texts, place: "Workplace") -> N
         peak = stage_peak(stage, cost, texts, place.execution, device)
         # Mapped weights do not count against a limit.
         return Need(peak, peak if place.limit is None else data_bytes() + BYTES * cost.copies * moved)
-    total = cost.parameters["total"]
-    spared = cost.table.spared(texts.used) if cost.table else 0
-    # The whole table is there until the stage begins.
-    least = BYTES * max(total, total - spared + cost.copies * moved)
+    least = fixed_on_gpu(cost, texts.used)
     tokens = longest(texts.lengths)
     if not place.automatic_budget:
         tokens = max(tokens, largest_tokens(stage, texts, place.execution, device))

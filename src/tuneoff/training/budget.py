@@ -5,6 +5,8 @@ from dataclasses import replace
 import torch
 
 from tuneoff.estimate import estimate_cost
+from tuneoff.footprint import fixed_on_gpu, texts_of
+from tuneoff.forecast import longest
 from tuneoff.plan import PlannedStage
 from tuneoff.training.job import Execution
 from tuneoff.training.workplace import Workplace
@@ -17,13 +19,15 @@ def execution_now(stage: PlannedStage, place: Workplace) -> Execution:
     """Return how a stage that starts now is computed: as the study says, its budget chosen if that is left to us."""
     if not place.automatic_budget:
         return place.execution
-    cost = estimate_cost(stage, place.model, len(place.data.classes))
+    how = place.execution
+    cost = estimate_cost(stage, place.model, len(place.data.classes), compact=how.compact_vocabulary)
     if cost.head_alone:
         return place.execution
-    longest = max(len(ids) for tokens in place.tokens().values() for ids in tokens.ids)
+    texts = texts_of(place.tokens())
     free = free_bytes(place.accelerator.device, place.limit)
-    chosen = choose_micro_tokens(free, cost.fixed, cost.per_token, longest)
-    return replace(place.execution, micro_tokens=chosen)
+    fixed = fixed_on_gpu(cost, texts.used)
+    chosen = choose_micro_tokens(free, fixed, cost.per_token, longest(texts.lengths))
+    return replace(how, micro_tokens=chosen)
 
 
 def free_bytes(device: torch.device, limit: int | None) -> int:
@@ -32,13 +36,14 @@ def free_bytes(device: torch.device, limit: int | None) -> int:
     return free if limit is None else max(0, min(free, limit - torch.cuda.memory_reserved(device)))
 
 
-def choose_micro_tokens(free_bytes: int, fixed_bytes: int, bytes_per_token: int, longest: int) -> int:
+def choose_micro_tokens(free_bytes: int, fixed_bytes: int, bytes_per_token: int, fewest: int) -> int:
     """Return how many tokens to compute at once: those that a share of the free memory takes beside what is fixed.
 
-    At least the longest example, which is computed in one piece however small the budget, and at most MOST_TOKENS.
+    At least the `fewest`, those of the longest example, which is computed in one piece however small the budget, and at
+    most MOST_TOKENS.
 
     >>> choose_micro_tokens(16 * 10**9, 2 * 10**9, 10**6, 512)
     10800
     """
     room = SHARE_OF_FREE * free_bytes - fixed_bytes
-    return max(longest, min(int(room // bytes_per_token), MOST_TOKENS))
+    return max(fewest, min(int(room // bytes_per_token), MOST_TOKENS))
