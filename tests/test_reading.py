@@ -115,7 +115,7 @@ def test_a_folder_is_answered_with_the_studies_in_it(write: Write) -> None:
         (
             "techniques:\n- full\n- lorra\n",
             "s.yaml:5: techniques[1]: unknown technique 'lorra'.",
-            "Did you mean 'lora'?",
+            "Did you mean 'lora'",
         ),
         ("techniques: [linear-probe+lorra]\n", "s.yaml:3: techniques[0]: unknown technique 'lorra'.", "'lora'"),
         (

@@ -74,7 +74,7 @@ def test_a_study_of_hostile_texts_is_run_and_reported(command, tmp_path, model_f
     assert status == 0, err
     assert harmless(out) and harmless(err)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert harmless(page) and "<script" not in page and "&lt;script&gt;" in page and r"+slice\x9b" in page
+    assert harmless(page) and page.count("<script") == 1 and "&lt;script&gt;" in page and r"+slice\x9b" in page
     for path in (tmp_path / "out" / "tables").iterdir():
         assert harmless(path.read_text(encoding="utf-8")), path.name
 

@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("demo", ["demo", "demo-label", "demo-of-mine.yaml"]),
+        ("demo", ["demo", "demo-label", "demo-tasks", "demo-of-mine.yaml"]),
         ("mi", ["mine/"]),
         ("mine/", ["mine/first.yml"]),
         ("mine/f", ["mine/first.yml"]),
@@ -37,4 +37,4 @@ def test_bash_is_offered_them_too(folder):
     environment = {"_TUNEOFF_COMPLETE": "complete_bash", "COMP_WORDS": "tuneoff run demo-", "COMP_CWORD": "2"}
     command = [sys.executable, "-c", "from tuneoff.cli import app; app(prog_name='tuneoff')"]
     found = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
-    assert found.stdout.split() == ["demo-label", "demo-of-mine.yaml"], found.stderr
+    assert found.stdout.split() == ["demo-label", "demo-tasks", "demo-of-mine.yaml"], found.stderr

@@ -14,6 +14,7 @@ from tuneoff.store import Store
 from tuneoff.techniques import get, names
 
 FAMILIES = ["bert", "qwen3"]
+REFUSED = {"qwen3": ["bitfit"]}  # it has no biases
 TRAINED = [name for name in names() if not get(name).gradient_free]
 CHAINING = [name for name in names() if get(name).ends_a_chain is None and name != "linear-probe"]
 
@@ -37,11 +38,12 @@ def not_fine(findings):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_trains_what_it_should_and_learns(family, studied):
     found = []
-    for place, stage in studied(TRAINED, family).kinds():
+    trained = [name for name in TRAINED if name not in REFUSED.get(family, [])]
+    for place, stage in studied(trained, family).kinds():
         loop = loop_of(stage, place)
         found += [*Frozen().of_loop(loop), *Learning().of_loop(loop)]
     assert not not_fine(found)
-    assert len(found) == 2 * len(TRAINED)
+    assert len(found) == 2 * len(trained)
 
 
 def test_saved_and_read_by_another_process_it_gives_the_same_logits(studied):
