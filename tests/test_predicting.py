@@ -12,6 +12,7 @@ import tuneoff
 from tuneoff.errors import DataError, StoreError
 from tuneoff.evidence.metrics import probabilities
 from tuneoff.predicting import Predictor, predict
+from tuneoff.reading import ReadStudy, study_from_mapping
 from tuneoff.running import compute_study
 from tuneoff.store import Store
 from tuneoff.tasks.benchmark import DECLARED, composed
@@ -176,6 +177,29 @@ def test_the_technique_must_be_named_and_the_seed_is_the_first_done(finished):
 def test_a_folder_that_is_no_run_directory_is_refused(tmp_path):
     with pytest.raises(StoreError, match="not a run directory"):
         Predictor(Store.existing(tmp_path))
+
+
+def test_so_they_are_under_whatever_name_the_study_has_for_the_task(tmp_path, listener, model_folder, monkeypatch):
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
+    words = ("cat", "dog")
+    rows = [
+        {"word": words[n % 2], "sentence1": f"the {words[n % 2]}", "sentence2": "a cat", "label": n % 3 == 0, "idx": n}
+        for n in range(12)
+    ]
+    for name in ("train", "val"):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    asked = {
+        "model": {"id": str(model_folder("bert"))},
+        "task": {"name": "russe", "data": str(tmp_path), "called": "senses"},
+        "techniques": ["linear-probe"],
+        "protocol": {"steps": 2, "batch_size": 4, "seeds": 1, "eval_on": "test", "threads": 1},
+    }
+    read = ReadStudy(study_from_mapping(asked), tmp_path, "tests")
+    store = compute_study(read, tmp_path / "out", listener(), ["leakage"])
+    predictor = Predictor(store)
+    (found,) = predictor.read(tmp_path / "val.jsonl")
+    expected = probabilities(stored(store, predictor.address).astype(np.float64))
+    np.testing.assert_allclose(found.probabilities, expected, atol=2e-6)
 
 
 def test_texts_of_a_benchmark_are_composed_as_they_were_for_training():

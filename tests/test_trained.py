@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from tuneoff.describing import describe_study
 from tuneoff.errors import StoreError
@@ -10,10 +11,12 @@ from tuneoff.evidence.predictions import last_evaluation
 from tuneoff.executors.local import Observer, run_plan
 from tuneoff.models.text import collate, load_tokenizer, tokenize
 from tuneoff.plan import make_plan
+from tuneoff.predicting import Predictor
 from tuneoff.reading import resolved_yaml
-from tuneoff.running import prepare
+from tuneoff.running import compute_study, prepare
 from tuneoff.store import PREDICTIONS, WEIGHTS, StageAddress, Store
 from tuneoff.trained import find_run, load_trained_classifier
+from tuneoff.training.state import Interrupted
 
 
 @pytest.fixture
@@ -49,6 +52,27 @@ def test_the_seed_is_the_first_that_has_its_weights(with_weights):
         (store.folder(record.address) / WEIGHTS).unlink(missing_ok=True)
     with pytest.raises(StoreError, match=r"weights were not kept.*keep_weights=all"):
         find_run(store)
+
+
+def test_runs_of_a_task_that_the_study_had_before_are_not_meant(with_weights):
+    store = with_weights(techniques=("lora",), seeds=1)
+    study = store.study()
+    study["task"]["called"] = "another"
+    (store.root / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    assert store.records()
+    with pytest.raises(StoreError, match="no run is done yet"):
+        find_run(store)
+
+
+def test_a_stage_whose_parent_was_computed_anew_is_refused(study, listener, tmp_path):
+    compute_study(study(["top-layers+lora"], steps=3), tmp_path / "out", listener())
+    Predictor(Store(tmp_path / "out"), technique="top-layers+lora")
+    with pytest.raises(Interrupted):
+        stopped = listener(stop_after=4)  # in the second stage
+        compute_study(study(["top-layers+lora"], steps=2), tmp_path / "out", stopped)
+    store = Store(tmp_path / "out")
+    with pytest.raises(StoreError, match=r"it started from top-layers, which was computed anew since"):
+        Predictor(store, technique="top-layers+lora")
 
 
 def test_a_loaded_classifier_gives_the_logits_that_were_stored(study, listener, tmp_path):

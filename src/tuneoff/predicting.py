@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tuneoff.errors import DataError, ModelError
 from tuneoff.evidence.metrics import probabilities
+from tuneoff.evidence.results import asked_task
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.store import StageAddress, Store
 from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
@@ -228,9 +229,7 @@ def predict(
 def _declaration(store: Store, address: StageAddress) -> Declaration | None:
     """Return the declaration of a run's task, if it is one of a benchmark's."""
     built_in_tasks()  # which makes the declarations
-    study = store.study()
-    names = [entry.get("name") for entry in [study.get("task", {}), *study.get("tasks", [])] if isinstance(entry, dict)]
-    return next((one for one in DECLARED.values() if one.name in names and one.slug == address.task), None)
+    return DECLARED.get(str(asked_task(store.study(), address.task).get("name")))
 
 
 def _id_column(table: Table) -> str | None:

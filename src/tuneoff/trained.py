@@ -1,12 +1,15 @@
 """A finished run of a run directory: which one is meant, and its classifier as training left it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from tuneoff.errors import StoreError
+from tuneoff.evidence.results import asked_task_names
+from tuneoff.files import digest
 from tuneoff.store import WEIGHTS, StageAddress, StageRecord, Store
 from tuneoff.study import ModelSpec
 from tuneoff.techniques import settings_of
@@ -56,7 +59,9 @@ def find_run(
     """
     asked = store.study()
     names = [str(entry["name"]) for entry in asked["techniques"]]
-    done = [record.address for record in store.records() if record.status == "done" and record.address.chain in names]
+    tasks = asked_task_names(asked)  # the folder may have runs of others, which the study had before
+    done = [record.address for record in store.records() if record.status == "done"]
+    done = [address for address in done if address.chain in names and address.task in tasks]
     if not done:
         raise StoreError(f"{store.root}: no run is done yet; go on with: tuneoff run {store.root / 'study.yaml'}")
     done = _of(done, "technique", "chain", technique, store)
@@ -129,10 +134,23 @@ def stages_of(store: Store, address: StageAddress) -> "list[Ancestor]":
             raise StoreError(f"{store.folder(at)}: the stage comes before itself; delete its folder to redo it")
         records.insert(0, record)
         at = replace(at, chain=record.parent) if record.parent is not None else None
+    _check_parents(records, store)
     return [
         Ancestor(_spec(record, index), record.key, store.checked(record.address, WEIGHTS))
         for index, record in enumerate(records)
     ]
+
+
+def _check_parents(records: Sequence[StageRecord], store: Store) -> None:
+    """Raise StoreError unless each stage started from the one before it as that is now."""
+    from tuneoff.planned import training_parts
+
+    for before, after in pairwise(records):
+        if after.key_parts["parent"] != digest(training_parts(before.key_parts)):
+            raise StoreError(
+                f"{store.folder(after.address)}: it started from {before.address.chain}, which was computed anew "
+                "since; run the study again, which computes this stage anew, too"
+            )
 
 
 def _of(found: list[StageAddress], what: str, part: str, wanted: str | None, store: Store) -> list[StageAddress]:

@@ -7,6 +7,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from tuneoff.errors import StoreError
 from tuneoff.evidence import build_results, write_results
@@ -277,4 +278,16 @@ def test_rows_of_unequal_width_are_refused(tmp_path, made_up):
     frame = pd.DataFrame({"split": "test", "step": 40, "label": [0, 0], "logits": [[1.0, 2.0], [1.0]]})
     store.finish(store.record(address), [], frame, None)
     with pytest.raises(StoreError, match="different numbers of logits"):
+        build_results(store)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [({"name": 3}, r"study\.yaml: task\.name: .*string"), ({"nam": "x"}, r"study\.yaml: task\.nam: ")],
+)
+def test_a_task_of_study_yaml_that_is_none_is_told(tmp_path, made_up, task, message):
+    store = made_up(techniques=("lora",)).write(tmp_path)
+    study = yaml.safe_load((tmp_path / "study.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**study, "task": task}), encoding="utf-8")
+    with pytest.raises(StoreError, match=message):
         build_results(store)

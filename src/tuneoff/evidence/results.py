@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tuneoff.checks.kept import finding_rows
+from tuneoff.errors import StoreError
 from tuneoff.evidence.answers import Answers, Key, answers
 from tuneoff.evidence.away import also_metrics, also_rows
 from tuneoff.evidence.chains import Records, Run, trace
@@ -193,11 +196,25 @@ def _technique(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def asked_task(study: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the task of a study, as study.yaml has it, by the name of its folder; StopIteration for one it lacks."""
-    return next(task for task in study.get("tasks") or [study["task"]] if _task_name(task) == name)
+    return next(task for task in _asked_tasks(study) if _task_name(task) == name)
+
+
+def asked_task_names(study: Mapping[str, Any]) -> list[str]:
+    """Return the names of the folders of a study's tasks, in its order."""
+    return [_task_name(task) for task in _asked_tasks(study)]
+
+
+def _asked_tasks(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return study.get("tasks") or [study.get("task") or {}]
 
 
 def _task_name(asked: Mapping[str, Any]) -> str:
-    return task_name(TaskSpec.model_validate(asked))
+    try:
+        return task_name(TaskSpec.model_validate(asked))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, ("task", *problem["loc"])))
+        raise StoreError(f"study.yaml: {where}: {problem['msg']}; run the study again to write it anew") from None
 
 
 def _model(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
