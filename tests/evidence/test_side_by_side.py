@@ -54,6 +54,12 @@ def test_only_settings_that_differ_are_listed(tmp_path, made_up):
     assert differing == {"protocol.steps": [40, 20], "protocol.seeds": [[0], [0, 1]]}
 
 
+def test_no_two_studies_have_the_same_name(tmp_path, made_up):
+    folders = [tmp_path / "a", tmp_path / "x" / "a", tmp_path / "a-2"]
+    studies = read_studies([made_up(techniques=("lora",)).write(folder) for folder in folders])
+    assert [study.name for study in studies] == ["a", "a-3", "a-2"]
+
+
 def test_two_models_are_named_in_the_entries(tmp_path, made_up):
     a = made_up(techniques=("lora",), models=("small-e5",)).write(tmp_path / "a")
     b = made_up(techniques=("lora",), models=("large-e5",)).write(tmp_path / "b")

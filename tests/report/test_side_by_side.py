@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tuneoff.cli import app
+from tuneoff.errors import StoreError
 from tuneoff.report.side_by_side import write_side_by_side
 
 RUNNER = CliRunner()
@@ -30,6 +31,17 @@ def test_the_command_takes_several_directories_and_says_where_the_page_is(stores
     done = RUNNER.invoke(app, ["report", *(str(store.root) for store in stores), "--to", str(tmp_path / "here")])
     assert done.exit_code == 0 and f"report: {tmp_path / 'here' / 'report.html'}" in done.stderr
     assert "cannot be told apart" in done.stdout
+
+
+def test_what_else_is_in_the_folder_stays_and_a_run_directory_is_refused(stores, tmp_path):
+    mine = [tmp_path / "figures" / f"mine.{suffix}" for suffix in ("svg", "png", "csv")]
+    mine[0].parent.mkdir()
+    for path in mine:
+        path.write_text("mine", encoding="utf-8")
+    write_side_by_side(stores, tmp_path)
+    assert (tmp_path / "report.html").is_file() and all(path.read_text(encoding="utf-8") == "mine" for path in mine)
+    with pytest.raises(StoreError, match="is a run directory, and has a report of its own"):
+        write_side_by_side(stores, stores[0].root)
 
 
 def test_a_place_for_one_study_is_refused(stores, tmp_path):

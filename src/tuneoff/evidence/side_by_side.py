@@ -49,8 +49,15 @@ def read_studies(stores: Sequence[Store]) -> list[ReadStudy]:
 
 
 def _names(names: Sequence[str]) -> list[str]:
-    """The names, with a number where several are the same."""
-    return [f"{name}-{names[:n].count(name) + 1}" if name in names[:n] else name for n, name in enumerate(names)]
+    """The names, with the first number that is free where several are the same."""
+    found: list[str] = []
+    for name in names:
+        free, number = name, 1
+        while free in found or (number > 1 and free in names):
+            number += 1
+            free = f"{name}-{number}"
+        found.append(free)
+    return found
 
 
 def same_tasks(studies: Sequence[ReadStudy]) -> list[SameTask]:

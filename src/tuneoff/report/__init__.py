@@ -40,6 +40,7 @@ def write_report(store: Store, language: str = "en") -> Path:
     save_results(store, results)
     drawn = list(figures(results, load_curves(results, store), say))
     svgs = write_figures(store.root / FIGURES, drawn, language)
+    _remove_other_figures(store.root / FIGURES, drawn)
     _write_tables(store.root / TABLES, results, say)
     for name, text in methods(results, say).files.items():
         write_text(store.root / PAPER / name, text)
@@ -63,22 +64,27 @@ def live_page(store: Store, language: str = "en") -> str:
 
 
 def write_figures(folder: Path, drawn: "Sequence[Figure]", language: str = "en") -> dict[str, str]:
-    """Write figures as SVG, PNG and CSV into a folder, and remove others that are there; returns the SVGs by name."""
+    """Write figures as SVG, PNG and CSV into a folder; returns the SVGs by name."""
     from tuneoff.files import write_atomically, write_text
     from tuneoff.report.style import png_bytes
 
     svgs = _svgs(drawn, language)
-    rows = {one.name: text for one in drawn if one.name in svgs and (text := one.csv) is not None}
     for name, svg in svgs.items():
         write_text(folder / f"{name}.svg", svg)
         write_atomically(folder / f"{name}.png", partial(Path.write_bytes, data=png_bytes(svg)))
-    for name, text in rows.items():
-        write_text(folder / f"{name}.csv", text)
-    for suffix, names in {"svg": svgs, "png": svgs, "csv": rows}.items():
-        for path in folder.glob(f"*.{suffix}"):
-            if path.stem not in names:
-                path.unlink()
+    for one in drawn:
+        if one.name in svgs and one.csv is not None:
+            write_text(folder / f"{one.name}.csv", one.csv)
     return svgs
+
+
+def _remove_other_figures(folder: Path, drawn: "Sequence[Figure]") -> None:
+    shown = [one for one in drawn if one.chart is not None]
+    kept = {f"{one.name}.{suffix}" for one in shown for suffix in ("svg", "png", *(["csv"] if one.csv else []))}
+    for suffix in ("svg", "png", "csv"):
+        for path in folder.glob(f"*.{suffix}"):
+            if path.name not in kept:
+                path.unlink()
 
 
 def _svgs(drawn: "Sequence[Figure]", language: str) -> dict[str, str]:

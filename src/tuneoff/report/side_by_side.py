@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tuneoff.errors import StoreError
 from tuneoff.evidence.side_by_side import ReadStudy, SameTask, differing_settings, read_studies, same_tasks
 from tuneoff.report.charts import Figure
 from tuneoff.report.formats import count, duration, mean_spread, plain
@@ -33,10 +34,13 @@ class TaskPart:
 def write_side_by_side(stores: Sequence[Store], folder: Path, say: Words = WORDS) -> tuple[Path, list[str]]:
     """Write report.html and figures of several studies into a folder; returns the page and what was found.
 
-    Raises StoreError for a run directory that cannot be read.
+    What else is in the folder stays. Raises StoreError for a run directory that cannot be read, and where the folder is
+    one: its own report would be written over.
     """
     from tuneoff.report import FIGURES, REPORT, write_figures
 
+    if (folder / "study.yaml").is_file():
+        raise StoreError(f"--to {folder}: is a run directory, and has a report of its own; give another folder")
     studies = read_studies(stores)
     tasks = same_tasks(studies)
     figures = [figure for task in tasks for figure in _figures(task, say)]
