@@ -42,6 +42,17 @@ def test_where_nothing_beats_guessing_only_that_is_said(results):
     assert said.startswith("Nothing here beats guessing")
 
 
+def test_guessing_on_some_of_several_tasks_is_said_of_these_alone(results):
+    results["tasks"] = [{**results["tasks"][0], "name": name} for name in ("easy", "hard")]
+    assert conclusion(results) == []
+    results["study"]["notices"] = [{"id": "guessing", "values": {}, "tasks": ["hard"]}]
+    (said,) = conclusion(results)
+    assert said.startswith("On hard nothing beats guessing")
+    results["study"]["notices"] = [{"id": "guessing", "values": {}}]
+    (said,) = conclusion(results)
+    assert said.startswith("Nothing here beats guessing")
+
+
 def test_one_technique_concludes_nothing(tmp_path, made_up):
     results = build_results(made_up(techniques=("lora",)).write(tmp_path))
     results["study"]["notices"] = []

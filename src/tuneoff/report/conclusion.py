@@ -5,6 +5,7 @@ from typing import Any
 
 from tuneoff.report.formats import mean_spread
 from tuneoff.report.places import several_tasks
+from tuneoff.report.sentences import guessing
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
@@ -15,12 +16,11 @@ Row = Mapping[str, Any]
 def conclusion(results: Results, say: Words = WORDS) -> list[str]:
     """Return a sentence for each model with two finished techniques or more; none of several tasks: the ranks tell.
 
-    Where nothing beats guessing that is all that is said: no order of such techniques means anything.
+    Where nothing beats guessing that is all that is said, also of some of the tasks: no order of such techniques means
+    anything.
     """
-    if any(notice["id"] == "guessing" for notice in results["study"].get("notices") or []):
-        return [say("lead.guessing")]
-    if several_tasks(results):
-        return []
+    if (said := guessing(results, say)) or several_tasks(results):
+        return said
     found = []
     labels = {model["name"]: model_label(model) for model in results["models"]}
     for comparison in results["comparisons"]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuneoff.report.formats import plain
-from tuneoff.report.places import several_tasks
+from tuneoff.report.places import several_tasks, task_names
 from tuneoff.report.rank_tables import within_tasks
 from tuneoff.report.table import Table
 from tuneoff.report.tables import Results, model_label, several_models
@@ -26,19 +26,21 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
         first = say("lead.compared", techniques=len(names), **asked)
     if not any(run["status"] == "done" for run in results["runs"]):
         return [first, say("lead.none")]
-    guessing = [notice.get("tasks", []) for notice in study.get("notices") or [] if notice["id"] == "guessing"]
-    found = [first, *([_guessing(guessing, len(labels), say)] if guessing else []), *table.findings]
+    found = [first, *guessing(results, say), *table.findings]
     if not several_tasks(results):
         return [*found, *_outcome(results, table, say)]
     return [*found, *(text for model in results["models"] for text in within_tasks(results, model["name"], say))]
 
 
-def _guessing(tasks: Sequence[Sequence[str]], of: int, say: Words) -> str:
-    """Say where nothing beats guessing: everywhere (a notice that names no task), or on some of several tasks."""
+def guessing(results: Results, say: Words = WORDS) -> list[str]:
+    """Say where nothing beats guessing: everywhere, or on some of several tasks; nothing where all are above it."""
+    tasks = [one.get("tasks", []) for one in results["study"].get("notices") or [] if one["id"] == "guessing"]
     names = list(dict.fromkeys(task for named in tasks for task in named))
-    if not all(tasks) or len(names) == of:
-        return say("lead.guessing")
-    return say("lead.guessing.tasks", tasks=_joined(names, say))
+    if not tasks:
+        return []
+    if not all(tasks) or len(names) == len(task_names(results)):  # a notice that names no task is about all
+        return [say("lead.guessing")]
+    return [say("lead.guessing.tasks", tasks=_joined(names, say))]
 
 
 def _seeds(results: Results, say: Words) -> str:
