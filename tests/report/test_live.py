@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from tuneoff.errors import StoreError
 from tuneoff.evidence.running_now import running_stages
-from tuneoff.report.live import HOST, LivePage, make_server
+from tuneoff.report.live import HOST, LivePage, make_server, serve
 from tuneoff.store import ATTEMPTS, CHECKPOINT, StageAddress
 
 ADDRESS = StageAddress("small-e5", "mini-rte-ru-phenomenon", "full", 0)
@@ -88,6 +88,22 @@ def test_a_stage_without_a_sign_of_life_does_not_run(store):
     assert [one.folder for one in running_stages(store)] == [ADDRESS.folder]
     os.utime(path, (0, 0))
     assert running_stages(store) == [] and LivePage(store, str).state()["text"] == ""
+
+
+def test_a_file_that_is_gone_just_now_is_reported_and_does_not_end_the_watch(store):
+    said = []
+
+    def draw(_):
+        raise FileNotFoundError(2, "No such file", "predictions.parquet")
+
+    def report(text):
+        said.append(text)
+        raise KeyboardInterrupt
+
+    page = LivePage(store, draw)
+    with pytest.raises(KeyboardInterrupt):
+        serve(page, make_server(page, 0), report)
+    assert "predictions.parquet" in said[0]
 
 
 def test_the_page_is_drawn_when_a_stage_has_ended_and_not_otherwise(store, made_up, monkeypatch):

@@ -117,7 +117,7 @@ def serve(page: LivePage, server: ThreadingHTTPServer, report: Callable[[str], N
             try:
                 page.refresh()
                 said = ""
-            except TuneoffError as error:
+            except (TuneoffError, OSError) as error:  # the latter where a stage replaces a file just now
                 if str(error) != said:  # once, not at every look
                     said = str(error)
                     report(said)
