@@ -163,14 +163,15 @@ def _fit_ids(rows: list[dict[str, Any]], predictions: Predictions, whole: bool) 
         value = row[column]
         if whole and value is not None and not _is_whole(value):
             raise DataError(
-                f"{predictions.table.where(place, column)}: {value!r} is no whole number, as those before are; "
-                "write .jsonl or .csv instead"
+                f"{predictions.table.where(place, column)}: {value!r} is no whole number (of 64 bits), as those before "
+                "are; write .jsonl or .csv instead"
             )
         row[column] = value if whole or value is None else str(value)
 
 
 def _is_whole(value: Any) -> bool:
-    return type(value) is int
+    """Return whether a value is a whole number that files with types can hold."""
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def _number(value: Any) -> int | None:

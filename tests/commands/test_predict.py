@@ -137,7 +137,8 @@ def test_ids_of_parquet_are_numbers_or_texts(store, tuneoff, tmp_path):
     rows = [{"id": number, "premise": "a cat", "hypothesis": "the dog"} for number in (5, 3)]
     (tmp_path / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (tmp_path / "new.csv").write_text("id,premise,hypothesis\n05,a cat,the dog\n", encoding="utf-8")
-    for name, expected in (("new.jsonl", [5, 3]), ("new.csv", ["05"])):
+    (tmp_path / "large.jsonl").write_text(json.dumps(rows[0] | {"id": 2**63}) + "\n", encoding="utf-8")
+    for name, expected in (("new.jsonl", [5, 3]), ("new.csv", ["05"]), ("large.jsonl", [str(2**63)])):
         path = tmp_path / f"{name}.parquet"
         assert tuneoff(store.root, tmp_path / name, "--to", path)[0] == 0
         assert pd.read_parquet(path)["id"].tolist() == expected
