@@ -97,12 +97,6 @@ def config_class(kind: str) -> "type[PeftConfig]":
     return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)]
 
 
-def own_fields(kind: str) -> dict[str, Any]:
-    """Return the fields of a type's config that a study may set, each with its annotation."""
-    config = config_class(kind)
-    return {name: hint for name, hint in get_type_hints(config).items() if name in _names(config) and name not in OURS}
-
-
 def _names(config: "type[PeftConfig]") -> list[str]:
     return [name for name, field in config.__dataclass_fields__.items() if field.init]
 
