@@ -200,7 +200,7 @@ class Protocol(Section):
     keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
     keep_texts: int = unkeyed(
         40,
-        doc="Texts of at most so many test examples that techniques disagree on are kept for the report.",
+        doc="Texts of at most so many test examples that a model's techniques disagree on are kept for the report.",
         ge=0,
         le=1000,
     )
