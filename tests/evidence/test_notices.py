@@ -50,3 +50,18 @@ def test_the_paper_beats_guessing_with_lora_alone():
 
 def test_nothing_is_said_without_results():
     assert "guessing" not in made([], 10, {"a": 5, "b": 5})
+
+
+@pytest.mark.parametrize(("other", "expected"), [(0.9, False), (0.5, True), (None, True)])
+def test_nothing_here_beats_guessing_where_no_model_does(other, expected):
+    study = {"protocol": {"eval_on": "dev"}, "techniques": [{"name": "full"}], "seeds": [0], "tasks": [{}]}
+    splits = {"test": {"labels": {"a": 50, "b": 50}}}
+    tasks = [{"name": "t", "model": model, "splits": splits} for model in ("small", "large")]
+    own = {"task": "t", "technique": "full", "examples": 100, "machine": {}, "settings": {}, "budget": {}}
+    runs = [
+        {"model": model, "status": "done", "metrics": {"accuracy": accuracy}, **own}
+        for model, accuracy in (("small", 0.5), ("large", other))
+        if accuracy is not None
+    ]
+    found = notices(study, [], tasks, runs)
+    assert ("guessing" in {notice["id"] for notice in found}) is expected

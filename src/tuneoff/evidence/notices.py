@@ -104,12 +104,17 @@ def _about_data(
     found = [_notice("test_examples", examples=n) for n in _examples(study, tasks, runs)]
     if folds := study["protocol"].get("folds"):
         found.append(_notice("folds", folds=folds))
+    done = {run["model"] for run in runs if run["status"] == "done"}
+    guessing = []
     for task in tasks:
         labels = ((task["splits"] or {}).get("test") or {}).get("labels")
         if labels and sum(labels.values()):
             commonest = max(labels, key=lambda label: int(labels[label]))
-            found.append(_notice("commonest_class", label=commonest, share=labels[commonest] / sum(labels.values())))
-            found += _about_guessing(labels[commonest] / sum(labels.values()), task, runs)
+            share = labels[commonest] / sum(labels.values())
+            found.append(_notice("commonest_class", label=commonest, share=share))
+            guessing += [_about_guessing(share, task, runs)] if task["model"] in done else []
+    if all(guessing):  # "nothing here": not where another model is above it
+        found += [notice for one in guessing for notice in one]
     if limit := asked.get("limit"):
         found.append(_notice("limited", limit=limit))
     return found
