@@ -53,7 +53,7 @@ class WriteError(StoreError):
     def __init__(self, path: Path, error: OSError) -> None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
         self.why = os.strerror(errno.ENOSPC) if full else error.strerror or str(error)
-        way_out = "make room on the disk" if full else "make it writable, or give another --out"
+        way_out = "make room on the disk" if full else "make it writable, or give another --out (or --to)"
         super().__init__(
             f"{path}: cannot be written ({self.why}); {way_out}, and run the same command again: what is done is kept"
         )
