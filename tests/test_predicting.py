@@ -209,6 +209,10 @@ def test_texts_of_a_benchmark_are_composed_as_they_were_for_training():
     (row,) = composed(DECLARED["russe"], table).rows
     assert row == russe | {"sentence1": "замок: замок на двери", "sentence2": "замок: старый замок"}
     assert composed(DECLARED["terra"], table) is table
+    mrpc = {"index": "0", "#1 String": "a cat", "#2 String": "a dog"}
+    (row,) = composed(DECLARED["mrpc"], Table("it", tuple(mrpc), [mrpc], [1])).rows
+    assert row == {"index": "0", "sentence1": "a cat", "sentence2": "a dog"}
+    assert DECLARED["mrpc"].unquoted and not DECLARED["russe"].unquoted
     for bad, message in (
         (russe | {"word": None}, r"it, line 1, field 'word': there is no value"),
         (russe | {"sentence2": None}, r"it, line 1, field 'sentence2': there is no value"),

@@ -98,7 +98,9 @@ class Predictor:
         """
         size = self._whole_batches(size)
         done, column = 0.0, None
-        for chunk in read_chunks(path, str(path), size):
+        own = self.benchmark is not None and self.benchmark.unquoted
+        unquoted = own and path.suffix.lower() == ".tsv"
+        for chunk in read_chunks(path, str(path), size, unquoted=unquoted):
             begun = done
             if not chunk.first:  # the rows of a file have the same columns
                 column = _id_column(chunk.table)

@@ -151,3 +151,13 @@ def test_mini_rte_names_what_it_does_not_have():
         "task.language: mini_rte is there in ru, en, not in 'de'.",
         "task.label: mini_rte's labels are label, phenomenon, relation, not 'phenomena'. Did you mean 'phenomenon'?",
     ]
+
+
+def test_a_task_described_whole_is_ones_own_whatever_its_name(tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.csv").write_text("words,kind\na,x\nb,y\n" * 3, encoding="utf-8")
+    spec = TaskSpec(name="rte", train="train.csv", test="test.csv", text=["words"], label="kind")
+    check_task(spec)
+    assert task_name(spec) == "rte" and known_labels(spec) is None
+    with pytest.raises(StudyError, match=r"task\.train: does not fit the built-in task rte"):
+        check_task(TaskSpec(name="rte", train="train.csv"))

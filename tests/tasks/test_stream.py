@@ -46,6 +46,17 @@ def test_the_chunks_of_a_file_are_its_rows_each_once_with_their_places(tmp_path,
     assert shares == sorted(shares) and shares[0] > 0 and shares[-1] == 1
 
 
+def test_quotation_marks_of_unquoted_files_are_text(tmp_path):
+    path = tmp_path / "test.tsv"
+    path.write_bytes(b'index\tsentence\r\n0\t"a cat\r\n\r\n1\tsat"\r\n')
+    (chunk,) = read_chunks(path, "it", 10, unquoted=True)
+    assert chunk.table.rows == [{"index": "0", "sentence": '"a cat'}, {"index": "1", "sentence": 'sat"'}]
+    assert list(chunk.table.places) == [2, 4]
+    path.write_bytes(b"a\tb\n1\n")
+    with pytest.raises(DataError, match=r"it, line 2: 1 field"):
+        list(read_chunks(path, "it", 10, unquoted=True))
+
+
 BAD = {
     "rows.jsonl": (b'{"a": 1}\n\n{"a": 2\n', r"rows.jsonl, line 3: not JSON"),
     "list.jsonl": (b'{"a": 1}\n[2]\n', r"list.jsonl, line 2: a JSON list"),

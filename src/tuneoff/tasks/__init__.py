@@ -88,8 +88,10 @@ def with_further(spec: TaskSpec) -> TaskSpec:
 
     An empty mapping (`also_test: {}`) asks for none.
     """
-    task = built_in_tasks().get(spec.name or "")
-    if task is None or "also_test" in spec.model_fields_set:
+    if spec.name not in built_in_tasks() or "also_test" in spec.model_fields_set:
+        return spec
+    task = _built_in(spec)
+    if task is None:
         return spec
     further = dict(task.also(spec))
     return spec.model_copy(update={"also_test": further}) if further else spec
@@ -134,7 +136,9 @@ def builtin_names() -> tuple[str, ...]:
 def _built_in(spec: TaskSpec) -> BuiltIn | None:
     """Return the built-in task that is meant, None for one that the study describes; StudyError if it is neither."""
     tasks = built_in_tasks()
-    if spec.name in tasks:
+    # What is described whole is a task of one's own, whatever its name.
+    described = spec.hub is None and None not in (spec.train, spec.text, spec.label)
+    if spec.name in tasks and not described:
         return tasks[spec.name]
     if spec.hub is not None or spec.train is not None:
         return None

@@ -80,6 +80,11 @@ class Declaration:
         return self.name.replace("_", "-")
 
     @property
+    def unquoted(self) -> bool:
+        """Whether quotation marks are text in the benchmark's own files."""
+        return any(name.endswith(".tsv") for choice in self.files.values() for name in choice)
+
+    @property
     def hub_splits(self) -> Mapping[str, str]:
         """The hub's split for each of ours."""
         return self.benchmark.splits if self.splits is None else self.splits
@@ -219,10 +224,14 @@ def _shaped(task: Declaration, table: Table) -> Table:
 
 
 def composed(task: Declaration, table: Table) -> Table:
-    """Return a table of new rows, none left out, with texts composed as those that the task is trained on.
+    """Return a table of new rows, none left out, with texts named and composed as those that the task is trained on.
 
     Raises DataError for a row without what stands before its texts.
     """
+    ours = {theirs: name for name, theirs in task.renamed.items() if name in task.texts}
+    if ours and ours.keys() <= set(table.columns):
+        rows = [{ours.get(column, column): value for column, value in row.items()} for row in table.rows]
+        table = replace(table, columns=tuple(ours.get(column, column) for column in table.columns), rows=rows)
     if not task.before:
         return table
     before = table.texts(task.before)

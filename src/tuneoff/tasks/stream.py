@@ -1,7 +1,7 @@
 """Reading a file of rows a chunk at a time, so that its size does not matter; what cannot be read is refused."""
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,17 +23,18 @@ class Chunk:
     share: float
 
 
-def read_chunks(path: Path, origin: str, size: int) -> Iterator[Chunk]:
+def read_chunks(path: Path, origin: str, size: int, *, unquoted: bool = False) -> Iterator[Chunk]:
     """Yield a file's rows, at most `size` at a time, read by its suffix as `read_table` would read them.
 
-    A chunk's columns are all those met so far. Raises DataError, with the line where there is one, for what is no row,
-    when it is reached, and for a file without rows.
+    In `unquoted` files of separated fields quotation marks are text, as in GLUE's. A chunk's columns are all those met
+    so far. Raises DataError, with the line where there is one, for what is no row, when it is reached, and for a file
+    without rows.
     """
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise DataError(f"{origin}: files are read as {listed(READERS)}, not as '{suffix}'.")
     try:
-        chunks = _parquet(path, origin, size) if suffix == ".parquet" else _lines(path, origin, size)
+        chunks = _parquet(path, origin, size) if suffix == ".parquet" else _lines(path, origin, size, unquoted)
         first = 0
         for table, share in chunks:
             yield Chunk(table, first, share)
@@ -44,12 +45,13 @@ def read_chunks(path: Path, origin: str, size: int) -> Iterator[Chunk]:
         raise DataError(f"{origin}: the file has no rows.")
 
 
-def _lines(path: Path, origin: str, size: int) -> Iterator[tuple[Table, float]]:
+def _lines(path: Path, origin: str, size: int, unquoted: bool) -> Iterator[tuple[Table, float]]:
     """Yield the rows of a file of lines, and the share of its bytes that is read."""
     whole = max(1, path.stat().st_size)
     with path.open("rb") as file:
         suffix = path.suffix.lower()
-        rows = _separated(file, origin, SEPARATORS[suffix]) if suffix in SEPARATORS else _json(file, origin)
+        delimiter = SEPARATORS.get(suffix)
+        rows = _separated(file, origin, delimiter, unquoted) if delimiter else _json(file, origin)
         columns: dict[str, None] = {}
         taken: list[tuple[int, dict[str, Any]]] = []
         for place, row in rows:
@@ -72,14 +74,23 @@ def _json(file: BinaryIO, origin: str) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, json_row(line, f"{origin}, line {number}")
 
 
-def _separated(file: BinaryIO, origin: str, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _separated(file: BinaryIO, origin: str, delimiter: str, unquoted: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     header: list[str] = []
-    for place, values in separated_records(_decoded(file, origin), origin, delimiter):
+    lines = _decoded(file, origin)
+    records = _split(lines, delimiter) if unquoted else separated_records(lines, origin, delimiter)
+    for place, values in records:
         if header:
             yield place, dict(separated_row(header, values, f"{origin}, line {place}"))
         else:
             refuse_repeated(values, origin)
             header = values
+
+
+def _split(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line that is not blank, and its fields."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield number, line.rstrip("\r\n").split(delimiter)
 
 
 def _decoded(file: BinaryIO, origin: str) -> Iterator[str]:
