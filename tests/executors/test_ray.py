@@ -182,7 +182,7 @@ def test_data_that_differ_are_told(cluster, study, listener, tmp_path, monkeypat
     other = tmp_path / "other.jsonl"
     other.write_text((tmp_path / "test.jsonl").read_text(encoding="utf-8") * 2, encoding="utf-8")
     task = read.study.task.model_copy(update={"test": str(other)})
-    elsewhere = type(read)(read.study.model_copy(update={"task": task}), read.base, read.source)
+    elsewhere = type(read)(read.study.model_copy(update={"tasks": [task]}), read.base, read.source)
     with module.ray_executor(elsewhere, cluster.address) as execute, pytest.raises(ExecutorError, match="data differ"):
         compute_study(read, tmp_path / "out", listener(), execute=execute)
 
