@@ -104,7 +104,7 @@ class _Silent:
 
 @contextmanager
 def joined() -> Iterator[Together]:
-    """Give the executor of a first process whose others were started by a launcher (`accelerate launch`)."""
+    """Give the executor of a first process whose others were started by a launcher (`torchrun`)."""
     executor = Together()
     yield executor
     executor.dismiss()
