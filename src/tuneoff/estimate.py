@@ -1,11 +1,12 @@
 """What a stage will cost, before it runs: parameters, tokens, memory and disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.classifier import TextClassifier, count_quantised
 from tuneoff.models.compaction import compactable, input_embedding
+from tuneoff.models.quantised import BYTES_A_NUMBER
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.plan import PlannedStage
 from tuneoff.tasks.data_set import ALSO
@@ -68,7 +69,8 @@ class Cost:
     Of the memory, `fixed` is for weights, gradients and moments, `per_token` for each token computed at once.
     `copies` are the numbers kept beside each trained one. `layers_once` of the `depth` layers are computed once, and
     `cached` bytes a token are kept of that on disk. With `head_alone` all are, and a vector a text is kept.
-    With `pairs` each row of a step is read with another one, and train is read before each evaluation.
+    With `pairs` each row of a step is read with another one, and train is read before each evaluation. `quantised` of
+    the parameters are held in 4 bits.
     """
 
     parameters: Mapping[str, int]
@@ -82,6 +84,12 @@ class Cost:
     depth: int
     cached: int
     pairs: bool = False
+    quantised: int = 0
+
+    @property
+    def weight_bytes(self) -> int:
+        """The bytes of all weights, the whole embedding table included."""
+        return BYTES * (self.parameters["total"] - self.quantised) + round(BYTES_A_NUMBER * self.quantised)
 
 
 def estimate_cost(
@@ -104,12 +112,14 @@ def estimate_cost(
         by_rows = compact and not layers_once and compactable(meta)
         table = EmbeddingTable(module.num_embeddings, module.embedding_dim, module.weight.requires_grad, by_rows)
     copies = ADAM_NUMBERS + (stage.budget is not None and stage.budget.chosen_by is not None)  # the best weights so far
-    fixed = BYTES * (counts["total"] + copies * counts["trained"])
+    packed = count_quantised(model, n_classes)
     per_token = 0 if alone else BYTES * _kept_per_token(meta)
     cached = BYTES * int(getattr(config, "hidden_size", 0)) if layers_once else 0
     disk = BYTES * counts["trained"]
     pairs = technique.fits_head
-    return Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, _depth(config), cached, pairs)
+    depth, fixed = _depth(config), BYTES * copies * counts["trained"]
+    cost = Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, depth, cached, pairs, packed)
+    return replace(cost, fixed=cost.weight_bytes + fixed)
 
 
 def peak_memory(cost: Cost, tokens: int, used_rows: int, made: float | None = None) -> int:
@@ -119,15 +129,17 @@ def peak_memory(cost: Cost, tokens: int, used_rows: int, made: float | None = No
     the bytes a token that a backward pass would need if everything were trained, as measured, in place of the estimate
     from the model's shape.
 
-    The weights are mapped from their file and all read at the start. While a stage trains, what is spared of the table
-    is given back; at its end the whole table is there again, and the moments are not.
+    The weights are mapped from their file and all read at the start, also those that are then kept in 4 bits. While a
+    stage trains, what is spared of the table is given back; at its end the whole table is there again, and the moments
+    are not.
     """
     total = cost.parameters["total"]
     loading = WITHOUT_MODEL + BYTES * total
     spared = cost.table.spared(used_rows) if cost.table else 0
     moved = moved_numbers(cost, used_rows)
     activations = HEAP * tokens * (cost.per_token if made is None or cost.head_alone else made)
-    training = WITHOUT_MODEL + BYTES * (total - spared + cost.copies * moved) + round(activations)
+    weights = cost.weight_bytes - BYTES * spared
+    training = WITHOUT_MODEL + weights + BYTES * cost.copies * moved + round(activations)
     return max(loading, training)
 
 

@@ -68,10 +68,9 @@ def stage_peak(
 
 def fixed_on_gpu(cost: Cost, used: int) -> int:
     """Return the bytes that a stage takes on a GPU whatever the token budget, with so many rows of the table in use."""
-    total = cost.parameters["total"]
     spared = cost.table.spared(used) if cost.table else 0
     # The whole table is there until the stage begins.
-    return BYTES * max(total, total - spared + cost.copies * moved_numbers(cost, used))
+    return cost.weight_bytes + BYTES * max(0, cost.copies * moved_numbers(cost, used) - spared)
 
 
 def largest_tokens(stage: PlannedStage, texts: Texts, execution: Execution, device: torch.device) -> int:

@@ -184,7 +184,7 @@ class _Reader:
         ]
         names: dict[str, int] = {}
         for n, model in enumerate(found):
-            name = (model.name or slug(PurePath(model.id).name)) if model else f"[{n}]"
+            name = model.named(slug(PurePath(model.id).name)) if model else f"[{n}]"
             if names.setdefault(name, n) != n:
                 self.complaints.add(
                     ("models", n),

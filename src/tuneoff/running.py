@@ -18,6 +18,7 @@ from tuneoff.evidence.results import rows_disagreed_on
 from tuneoff.evidence.task_files import keep_task_files, keep_texts
 from tuneoff.executors.local import Executor, Observer, Place, run_plan
 from tuneoff.models.activation_cache import tidy_cache
+from tuneoff.models.quantised import check_installed
 from tuneoff.models.resolve import resolve_model
 from tuneoff.models.starting import starting_notes
 from tuneoff.plan import Plan, Question, make_plan
@@ -62,6 +63,8 @@ class Prepared:
 def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     """Load and check all that a study needs before its first step; raises TuneoffError for what is wrong with it."""
     study = read.study
+    for spec in study.models:
+        check_installed(spec)
     torch.set_num_threads(study.protocol.threads or usable_threads())
     limit = study.protocol.memory_limit_bytes
     if limit is None:

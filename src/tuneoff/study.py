@@ -83,6 +83,17 @@ class ModelSpec(Section):
     template: str | None = unkeyed(None, doc="For decoders, how two texts become one; '{0}\\n{1}' if left out.")
     max_length: int | None = unkeyed(None, doc="Tokens kept of a text; 512 or the model's limit if left out.", ge=8)
     trust_remote_code: bool = unkeyed(False, doc="Run code that comes with the model; that code is in the key.")
+    load: Literal["4bit"] | None = unkeyed(
+        None,
+        doc="`4bit`: hold the weights of the backbone's linear layers in 4 bits (nf4, double quantisation), for "
+        "techniques that leave them frozen; needs bitsandbytes.",
+    )
+
+    def named(self, base: str) -> str:
+        """Return the model's name, where it is called `base` if nobody says: the same, and how it is loaded."""
+        if self.name or not self.load:
+            return self.name or base
+        return f"{base[: LONGEST_NAME - len(self.load) - 1].strip('-')}-{self.load}"
 
 
 class TaskSpec(Section):

@@ -209,7 +209,7 @@ def _spec(record: StageRecord, index: int) -> StageSpec:
 def _check_same(model: "ResolvedModel", record: StageRecord, store: Store) -> None:
     """Raise StoreError unless the model is the one that a run started from."""
     then, now = record.key_parts["model"], model.keyed()
-    if differ := [name for name in now if then.get(name) != now[name]]:
+    if differ := [name for name in {**now, **then} if then.get(name) != now.get(name)]:
         raise StoreError(
             f"{store.folder(record.address)}: it was trained from another model than '{model.source}' is now "
             f"({', '.join(differ)} differ): give the folder or hub id of the one that it was trained from"

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from tuneoff.errors import ModelError
+from tuneoff.models import quantised
 from tuneoff.models.adapters import merged_weights
 from tuneoff.models.resolve import ResolvedModel
 
@@ -77,6 +78,12 @@ def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.
     """Return the pre-trained model and the names of the parameters that are new; only a head's may be."""
     auto, extra = auto_class(resolved)
     native = resolved.head == "native"
+    if resolved.load:  # read onto the CPU, and quantised there tensor by tensor
+        extra = {
+            **extra,
+            "quantization_config": quantised.settings(head_modules(resolved, classes)),
+            "device_map": {"": "cpu"},
+        }
     try:
         with quiet(), random_state_kept():
             model, report = auto.from_pretrained(
@@ -90,8 +97,10 @@ def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.
                 ignore_mismatched_sizes=True,
                 **extra,
             )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, ImportError) as error:
         raise ModelError(f"model '{resolved.source}' cannot be loaded: {error}") from error
+    if resolved.load:
+        quantised.settle(model)
     new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
     base = f"{model.base_model_prefix}."
     astray = sorted(name for name in new if not native or name.startswith(base))
@@ -126,6 +135,17 @@ def _merge_adapter(model: Any, resolved: ResolvedModel, classes: Sequence[str], 
     fit = {name: value for name, value in head.items() if name in own and own[name].shape == value.shape}
     model.load_state_dict(fit, strict=False)
     return set(fit)
+
+
+def head_modules(resolved: ResolvedModel, classes: Sequence[str]) -> list[str]:
+    """Return the names of what a class for classification adds to its base model; none with a linear head of ours."""
+    if resolved.head != "native":
+        return []
+    auto, extra = auto_class(resolved)
+    with torch.device("meta"), quiet(), random_state_kept():
+        model = from_config(auto, own_config(resolved, classes), resolved, **extra)
+    own = own_modules(model)
+    return [name for name, module in model.named_children() if any(module is one for one in own)]
 
 
 def own_modules(model: Any) -> list[nn.Module]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.errors import ModelError
-from tuneoff.models import families, weights
+from tuneoff.models import families, quantised, weights
 from tuneoff.models.adapters import Adapter, find_adapter
 from tuneoff.models.card import card_name
 from tuneoff.models.locate import Location, locate
@@ -50,7 +50,7 @@ class ResolvedModel:
     one text of two (None for encoders, which have their tokenizer's pair form). `max_length` counts tokens, special
     ones included. `fingerprint` is a sha256 over the weight files, `tokenizer_fingerprint` over the tokenizer's; each
     is None while the files are not there. With an `adapter` the model starts from that adapter merged into its base:
-    `path` is the base's, and the fingerprint is over both.
+    `path` is the base's, and the fingerprint is over both. `load` says that the backbone is held in fewer bits.
     """
 
     name: str
@@ -68,6 +68,7 @@ class ResolvedModel:
     tokenizer_fingerprint: str | None
     trust_remote_code: bool
     adapter: Adapter | None = None
+    load: Literal["4bit"] | None = None
 
     @property
     def is_decoder(self) -> bool:
@@ -97,6 +98,7 @@ class ResolvedModel:
             "prefix": self.prefix,
             "template": self.template,
             "max_length": self.max_length,
+            **({"load": self.load} if self.load else {}),  # left out elsewhere, so that older keys stay valid
         }
 
 
@@ -106,8 +108,15 @@ def resolve_model(spec: ModelSpec, *, need_weights: bool) -> ResolvedModel:
     Without `need_weights` a config.json is enough (and all that the hub is asked for, but for other small files);
     with it, safetensors and a tokenizer are required. Raises ModelError with what is wrong and what to do.
     """
+    if need_weights:
+        quantised.check_installed(spec)
     asked = locate(spec, need_weights=need_weights)
     adapter = find_adapter(asked, spec, need_weights=need_weights)
+    if adapter is not None and spec.load:
+        raise ModelError(
+            f"model '{asked.source}' is an adapter, which is merged into its base, and in 4 bits that rounds it away: "
+            "merge it into a folder of its own first, or leave `load` out."
+        )
     place = asked if adapter is None else replace(adapter.base, source=asked.source)
     config = _read_config(place, spec)
     files = weights.weight_files(place.folder, place.source)
@@ -119,12 +128,12 @@ def resolve_model(spec: ModelSpec, *, need_weights: bool) -> ResolvedModel:
         raise ModelError(f"model '{place.source}' has no tokenizer in its folder (tokenizer.json, or a vocabulary).")
     decoder = families.is_decoder(config)
     card = card_name(asked.folder)
-    name = spec.name or _slug(place.source)
+    name = spec.named(_slug(place.source))
     known_by = [place.source, card or "", *([adapter.base.source] if adapter else [])]
     prefix = families.default_prefix(known_by) if spec.prefix is None else spec.prefix
     return ResolvedModel(
         name=name,
-        label=spec.label or card or name,
+        label=spec.label or (f"{card} (4-bit)" if card and spec.load else card) or name,
         source=place.source,
         path=place.folder,
         revision=asked.revision,
@@ -138,6 +147,7 @@ def resolve_model(spec: ModelSpec, *, need_weights: bool) -> ResolvedModel:
         tokenizer_fingerprint=weights.fingerprint(vocabulary),
         trust_remote_code=spec.trust_remote_code,
         adapter=adapter,
+        load=spec.load,
     )
 
 
@@ -174,6 +184,7 @@ def describe(resolved: ResolvedModel) -> dict[str, Any]:
         "prefix": resolved.prefix,
         "template": resolved.template,
         "max_length": resolved.max_length,
+        **({"load": resolved.load} if resolved.load else {}),
     }
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tuneoff.models.classifier import TextClassifier
 
 ADAPTER = "default"  # peft's own name for the one adapter that there is
+# Types of adapters whose layers take a 4-bit base, and leave it as it is (a test tries each), and how LoRA may start.
+ON_4BIT = {"LORA", "ADALORA", "IA3", "RANDLORA", "ROAD", "VERA", "OFT", "BOFT", "MISS"}
+STARTS_ON_4BIT = {"gaussian", "eva"}
 
 
 class AdapterSettings(StageSettings):
@@ -46,6 +49,25 @@ class Adapter(Technique):
     renamed: ClassVar[Mapping[str, str]] = {}
     #: Further fields of peft's config, which make the technique what it is.
     fixed: ClassVar[Mapping[str, Any]] = {}
+    #: The same, as a study gives them by peft's own names.
+    given: Mapping[str, Any] = {}
+
+    @property
+    def refuses_4bit(self) -> str | None:
+        """Why its adapters cannot stand on 4-bit layers; None where they can."""
+        if self.peft_type not in ON_4BIT:
+            return f"for peft has no {self.peft_type} that was seen to work on 4-bit layers"
+        start = {**self.fixed, **self.given}.get("init_lora_weights", True)
+        if isinstance(start, str) and start not in STARTS_ON_4BIT:
+            return (
+                f"for adapters that start as '{start}' change the weights they stand on, and in 4 bits these are frozen"
+            )
+        return None
+
+    @property
+    def ends_a_4bit_chain(self) -> str | None:
+        """Why no stage can follow: merging, peft unpacks a layer, adds the adapter and packs the sum anew."""
+        return "for an adapter that is folded into 4-bit weights is rounded, and the logits would change between stages"
 
     def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
         """Return the fields of peft's config, the names of the layers with an adapter aside.

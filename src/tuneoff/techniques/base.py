@@ -73,6 +73,8 @@ class Technique:
     uses_groups: ClassVar[bool] = False
     #: Why no stage can follow this one; None where one can. It may depend on the settings.
     ends_a_chain: str | None = None
+    #: Whether it changes weights of the model itself, as it trains or when a next stage begins.
+    changes_weights: ClassVar[bool] = True
 
     def __init__(self, settings: StageSettings) -> None:
         self.settings = settings
@@ -86,6 +88,18 @@ class Technique:
     def virtual_tokens(self) -> int:
         """Positions that are taken beside those of a text."""
         return 0
+
+    @property
+    def refuses_4bit(self) -> str | None:
+        """Why it cannot train a model that is loaded in 4 bits (`load: 4bit`); None where it can."""
+        return (
+            "for it trains weights of the model itself, and in 4 bits they are frozen" if self.changes_weights else None
+        )
+
+    @property
+    def ends_a_4bit_chain(self) -> str | None:
+        """Why no stage can follow it on such a model; None where one can."""
+        return None
 
     def apply(self, classifier: TextClassifier) -> None:
         """Make trainable what this technique trains, adding modules if it has any; everything else is frozen.

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuneoff.errors import StudyError
-from tuneoff.study import Study, TechniqueSpec
+from tuneoff.study import ModelSpec, Study, TechniqueSpec
 from tuneoff.techniques import get
 from tuneoff.techniques.base import StageSettings
 
@@ -36,10 +36,25 @@ def compose(study: Study) -> list[ComposedTechnique]:
 
     A part of `a+b` is the study's own technique of that name if it has one, with its settings, else the technique as
     it comes. Settings of a composed technique belong to its last stage. Raises StudyError where a part is unknown, is
-    itself composed but not first, or cannot be followed by another stage.
+    itself composed but not first, cannot be followed by another stage, or does not go with how a model is loaded.
     """
     own = {spec.name: spec for spec in study.techniques}
-    return [ComposedTechnique(spec.name, _stages(spec, own, frozenset())) for spec in study.techniques]
+    found = [ComposedTechnique(spec.name, _stages(spec, own, frozenset())) for spec in study.techniques]
+    loaded = [spec for spec in study.models if spec.load]
+    if loaded and (problems := [problem for one in found if (problem := _in_4bit(one, loaded[0]))]):
+        raise StudyError(problems)
+    return found
+
+
+def _in_4bit(technique: ComposedTechnique, model: ModelSpec) -> str | None:
+    """Return what is wrong with training a model that is loaded in 4 bits by a technique; None where nothing is."""
+    for stage in technique.stages:
+        one = get(stage.technique)(stage.settings)
+        if reason := one.refuses_4bit:
+            return f"technique '{technique.name}': {stage.technique} does not go with `load: {model.load}`, {reason}"
+        if stage is not technique.stages[-1] and (reason := one.ends_a_4bit_chain):
+            return f"technique '{technique.name}': nothing can follow {stage.technique} with `load: {model.load}`, {reason}"
+    return None
 
 
 def _stages(spec: TechniqueSpec, own: dict[str, TechniqueSpec], seen: frozenset[str]) -> tuple[StageSpec, ...]:

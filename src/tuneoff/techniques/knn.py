@@ -34,6 +34,7 @@ class Knn(Technique):
     name = "knn"
     summary = "keep the vectors of train and let the nearest ones vote; nothing is trained"
     settings_class = KnnSettings
+    changes_weights = False
     gradient_free = True
     keeps_logits = False
     ends_a_chain = "for it keeps rows of train in the head's place, and has no head to hand on"

@@ -23,6 +23,7 @@ class LinearProbe(Technique):
     name = "linear-probe"
     summary = "train the head alone; the backbone is frozen"
     settings_class = LinearProbeSettings
+    changes_weights = False
 
     def apply(self, classifier: TextClassifier) -> None:
         """Make the head trainable."""

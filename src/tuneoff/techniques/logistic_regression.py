@@ -38,6 +38,7 @@ class LogisticRegression(Technique):
     name = "logistic-regression"
     summary = "fit the head by logistic regression, without gradient steps; the backbone is frozen"
     settings_class = LogisticRegressionSettings
+    changes_weights = False
     gradient_free = True
     uses_groups = True
     _groups: Sequence[str] | None = None

@@ -31,6 +31,7 @@ class PTuning(Technique):
     name = "p-tuning"
     summary = "train a small network that makes virtual tokens before each text, and the head"
     settings_class = PTuningSettings
+    changes_weights = False
     keeps_logits = False
     ends_a_chain = "for its virtual tokens cannot be merged into the weights"
 

@@ -60,7 +60,7 @@ class Peft(Adapter):
         assert isinstance(settings, PeftSettings)
         self.peft_type = settings.peft["type"]
         self.ends_a_chain = NOT_MERGED.get(self.peft_type)
-        self._given = {name: value for name, value in settings.peft.items() if name != "type"}
+        self.given = {name: value for name, value in settings.peft.items() if name != "type"}
 
     def targets(self, classifier: TextClassifier) -> dict[str, nn.Module]:
         """Return the modules that peft would put adapters on, the head's aside.
@@ -73,7 +73,7 @@ class Peft(Adapter):
         from tuneoff.errors import ModelError
         from tuneoff.models.modules import last_names, linear_layers, outside_head
 
-        wanted, inside = self._given.get("target_modules"), outside_head(classifier)
+        wanted, inside = self.given.get("target_modules"), outside_head(classifier)
         linear = linear_layers(classifier)
         if isinstance(wanted, list):
             known = ", ".join(last_names(linear))
@@ -81,7 +81,7 @@ class Peft(Adapter):
                 raise ModelError(f"{self.name}: target_modules {unknown} do not fit; the linear layers are {known}")
         if wanted == "all-linear":
             inside, wanted = linear, list(linear)
-        config: Any = self._config({**self._given, "target_modules": wanted or self._usual(classifier)})
+        config: Any = self._config({**self.given, "target_modules": wanted or self._usual(classifier)})
         found = {name: module for name, module in inside.items() if _chosen(check_target_module_exists, config, name)}
         if not found:
             raise ModelError(f"{self.name}: target_modules {wanted} fit no module; linear are {last_names(linear)}")
@@ -92,13 +92,13 @@ class Peft(Adapter):
         from tuneoff.models.modules import feed_forward_names
         from tuneoff.techniques.olora import refuse_transposed
 
-        fields = {name: value for name, value in self._given.items() if name not in WHERE}
+        fields = {name: value for name, value in self.given.items() if name not in WHERE}
         if fields.get("init_lora_weights") == "olora":
             refuse_transposed(targets, self.name)
         if self.peft_type == "SHIRA":
             fields.setdefault("random_seed", 0)
         if self.peft_type == "IA3":
-            wanted = self._given.get("feedforward_modules")
+            wanted = self.given.get("feedforward_modules")
             inputs = feed_forward_names(targets) if wanted is None else _ending(targets, wanted)
             fields["feedforward_modules"] = inputs
         return fields

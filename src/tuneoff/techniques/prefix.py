@@ -31,6 +31,7 @@ class Prefix(Technique):
     name = "prefix"
     summary = "train keys and values that every layer attends to beside a text's own, and the head"
     settings_class = PrefixSettings
+    changes_weights = False
     keeps_logits = False
     ends_a_chain = "for its keys and values cannot be merged into the weights"
 

@@ -28,6 +28,7 @@ class Prompt(Technique):
     name = "prompt"
     summary = "train virtual tokens that stand before each text, and the head"
     settings_class = PromptSettings
+    changes_weights = False
     keeps_logits = False
     ends_a_chain = "for its virtual tokens cannot be merged into the weights"
 

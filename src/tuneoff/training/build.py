@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from tuneoff.errors import ModelError, StoreError
 from tuneoff.models.classifier import TextClassifier, build_meta, init_head, load_classifier
+from tuneoff.models.quantised import numel
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.techniques import get
 from tuneoff.techniques.base import Technique
@@ -163,11 +164,11 @@ def trains_head_alone(classifier: TextClassifier) -> bool:
 
 
 def count_parameters(classifier: TextClassifier) -> dict[str, int]:
-    """Return trained and total parameters of a classifier that a technique was applied to.
+    """Return trained and total parameters of a classifier that a technique was applied to, whatever bits they take.
 
     `total_peft` is as peft counts a sequence classifier: with a frozen copy of the head beside the trained one.
     """
-    total = sum(value.numel() for value in classifier.parameters())
+    total = sum(numel(value) for value in classifier.parameters())
     trained = sum(value.numel() for value in classifier.parameters() if value.requires_grad)
     counts = {"trained": trained, "total": total}
     if any(".lora_" in name for name, _ in classifier.named_parameters()):
