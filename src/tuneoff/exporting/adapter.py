@@ -101,12 +101,21 @@ def _fill(model: Any, trained: TrainedClassifier, prefix: str) -> None:
             elif f".{ADAPTER}" in key:
                 _copy(value, own[key], key)
                 copied.add(key)
-            elif not torch.allclose(value, own[key], rtol=SHOWN, atol=SHOWN * float(own[key].abs().max())):
+            elif not _alike(value, own[key]):
                 raise NotExportableError(
                     f"The adapter is merged: beside it the base's own weights were changed ({key} ...)."
                 )
     if left := [key for key in own if f".{ADAPTER}" in key and key not in copied]:
         raise NotExportableError(f"The adapter is merged: peft's class has no place for {left[0]}.")
+
+
+def _alike(value: "Tensor", own: "Tensor") -> bool:
+    """Return whether two weights are the same but for rounding; those in 4 bits are packed into whole numbers."""
+    import torch
+
+    if not own.is_floating_point():
+        return torch.equal(value, own)
+    return torch.allclose(value, own, rtol=SHOWN, atol=SHOWN * float(own.abs().max()))
 
 
 def _check_unread(key: str, inner: str, prefix: str) -> None:

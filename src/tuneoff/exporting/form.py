@@ -62,6 +62,8 @@ def forms(trained: TrainedClassifier, *, merge: bool) -> Forms:
     _check_exportable(trained)
     bare = "AutoModelForTextEncoding" if trained.model.config.is_encoder_decoder else "AutoModel"
     no_class = why_no_class(trained)
+    if trained.model.load:
+        return _forms_in_4bit(trained, no_class, bare, merge=merge)
     no_adapter = why_no_adapter(trained)
     adapter = has_adapter(trained) and not merge and no_adapter is None
     kinds = [classifies for classifies in (True, False) if not (classifies and no_class)]
@@ -76,6 +78,26 @@ def forms(trained: TrainedClassifier, *, merge: bool) -> Forms:
         return Forms([Form(kind, True, bare) for kind in kinds], reasons)
     whole = [Form(kind, False, bare) for kind in kinds]
     return Forms([*(Form(kind, True, bare) for kind in kinds if adapter), *whole], reasons)
+
+
+def _forms_in_4bit(trained: TrainedClassifier, no_class: str | None, bare: str, *, merge: bool) -> Forms:
+    """Return the forms of a classifier whose base is in 4 bits: an adapter's, since the base is written nowhere."""
+    what = f"model '{trained.model.source}' was trained in 4 bits"
+    if merge:
+        raise NotExportableError(f"{what}: folding an adapter into such weights rounds it away; leave --merge out.")
+    if not has_adapter(trained):
+        raise NotExportableError(
+            f"{what}, and {trained.technique.name} leaves no adapter: a folder of the whole model would be one in 4 "
+            "bits, which is not written. Use `tuneoff predict`."
+        )
+    if reason := why_no_adapter(trained):
+        raise NotExportableError(f"{what}, so the adapter is written by itself or not at all. {reason}")
+    kinds = [True] if trained.model.head == "native" else [kind for kind in (True, False) if not (kind and no_class)]
+    note = (
+        "The base is loaded in 4 bits (nf4, double quantisation), as it was in training: this needs bitsandbytes. On a "
+        "base in full precision the adapter gives other logits."
+    )
+    return Forms([Form(kind, True, bare) for kind in kinds], [*([no_class] if no_class else []), note])
 
 
 def has_adapter(trained: TrainedClassifier) -> bool:

@@ -70,13 +70,14 @@ def _written_logits(
     from safetensors.torch import load_file
     from transformers import AutoTokenizer
 
-    from tuneoff.models import backbones
+    from tuneoff.models import backbones, quantised
     from tuneoff.models.pooling import pool
 
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     auto = getattr(peft if form.adapter else transformers, form.loader)
     with backbones.quiet(), backbones.random_state_kept():
         model = auto.from_pretrained(folder, use_safetensors=True, **settings).eval()
+    quantised.settle(model)
     inputs = tokenizer(
         *_as_read(trained, columns),
         truncation=True,

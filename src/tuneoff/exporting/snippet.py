@@ -1,10 +1,12 @@
 """The lines of Python by which anybody gets an exported classifier's logits, without tuneoff."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from tuneoff.exporting.form import Form
 from tuneoff.exporting.plain import HEAD
+from tuneoff.models import quantised
 from tuneoff.models.resolve import DEFAULT_TEMPLATE, ResolvedModel
 from tuneoff.trained import TrainedClassifier
 
@@ -26,6 +28,8 @@ def loading_settings(trained: TrainedClassifier, form: Form, pad_id: int) -> dic
     from tuneoff.models.backbones import auto_class
 
     settings: dict[str, Any] = {"dtype": "float32"}
+    if trained.model.load:
+        settings |= {"device_map": "cpu", "quantization_config": quantised.settings(_head(trained, form))}
     if not form.classifies:
         return settings | auto_class(trained.model)[1]
     if form.adapter:  # an adapter's folder has no config of the model
@@ -35,6 +39,13 @@ def loading_settings(trained: TrainedClassifier, form: Form, pad_id: int) -> dic
         if trained.classifier.new_head:  # the base may have a head for other labels
             settings["ignore_mismatched_sizes"] = True
     return settings
+
+
+def _head(trained: TrainedClassifier, form: Form) -> list[str]:
+    """Return the modules that the folder's class adds to the base model."""
+    from tuneoff.models.backbones import head_modules
+
+    return head_modules(replace(trained.model, head="native"), trained.classes) if form.classifies else []
 
 
 def snippet(trained: TrainedClassifier, form: Form, settings: dict[str, Any], fields: int) -> str:
@@ -114,5 +125,7 @@ def _literal(value: Any) -> str:
         return f"[{', '.join(map(_literal, value))}]"
     if isinstance(value, tuple):
         return f"({', '.join(map(_literal, value))})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_literal(name)}: {_literal(one)}' for name, one in value.items())}}}"
     plain = repr(value)
     return f'"{plain[1:-1]}"' if isinstance(value, str) and plain[0] == "'" and '"' not in plain else plain

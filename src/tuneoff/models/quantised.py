@@ -1,8 +1,8 @@
 """Backbones held in 4 bits (QLoRA, Dettmers et al. 2023, arXiv 2305.14314): nf4 with double quantisation.
 
 Each linear layer of the backbone keeps its weight as 4-bit numbers in blocks of 64 with a scale each, the scales in 8
-bits themselves, and computes with the weight unpacked to float32. All else (embeddings, norms, biases, the head) stays as
-it is. bitsandbytes does the arithmetic; it is an optional extra.
+bits themselves, and computes with the weight unpacked to float32. All else (embeddings, norms, biases, the head) stays
+as it is. bitsandbytes does the arithmetic; it is an optional extra.
 """
 
 from __future__ import annotations

@@ -48,12 +48,13 @@ def compose(study: Study) -> list[ComposedTechnique]:
 
 def _in_4bit(technique: ComposedTechnique, model: ModelSpec) -> str | None:
     """Return what is wrong with training a model that is loaded in 4 bits by a technique; None where nothing is."""
+    how = f"`load: {model.load}`"
     for stage in technique.stages:
         one = get(stage.technique)(stage.settings)
         if reason := one.refuses_4bit:
-            return f"technique '{technique.name}': {stage.technique} does not go with `load: {model.load}`, {reason}"
+            return f"technique '{technique.name}': {stage.technique} does not go with {how}, {reason}"
         if stage is not technique.stages[-1] and (reason := one.ends_a_4bit_chain):
-            return f"technique '{technique.name}': nothing can follow {stage.technique} with `load: {model.load}`, {reason}"
+            return f"technique '{technique.name}': nothing can follow {stage.technique} with {how}, {reason}"
     return None
 
 
