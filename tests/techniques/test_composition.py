@@ -1,5 +1,7 @@
 """What a study's techniques are made of: whose settings each stage has, and which chains are refused."""
 
+import re
+
 import pytest
 
 import tuneoff.techniques as registry
@@ -11,10 +13,10 @@ from tuneoff.techniques.composition import compose
 from tuneoff.techniques.full import Full
 
 
-def composed(*entries):
+def composed(*entries, load=None):
     """Compose entries as a study file has them; returns the stages by the technique's name."""
     study = Study(
-        models=[ModelSpec(id="m")],
+        models=[ModelSpec(id="m", load=load)],
         tasks=[TaskSpec(name="mini_rte")],
         techniques=[TechniqueSpec.model_validate(entry) for entry in entries],
     )
@@ -149,3 +151,40 @@ def test_settings_are_of_the_techniques_own_class():
     for name, stages in composed("full", "linear-probe", "lora", "linear-probe+lora").items():
         assert type(stages[-1].settings) is get(name.rpartition("+")[2]).settings_class
         assert isinstance(stages[-1].settings, StageSettings)
+
+
+REFUSED_IN_4BIT = {
+    "full": "full does not go with `load: 4bit`, for it trains weights of the model itself",
+    "bitfit": "bitfit does not go with",
+    "top-layers": "top-layers does not go with",
+    "layerwise-decay": "layerwise-decay does not go with",
+    "gradual-unfreezing": "gradual-unfreezing does not go with",
+    "setfit": "setfit does not go with",
+    "pissa": "pissa does not go with `load: 4bit`, for adapters that start as 'pissa' change the weights",
+    "olora": "olora does not go with `load: 4bit`, for adapters that start as 'olora' change the weights",
+    "linear-probe+full": "full does not go with",
+    "lora+linear-probe": "nothing can follow lora with `load: 4bit`, for an adapter that is folded into 4-bit weights",
+}
+
+
+@pytest.mark.parametrize("use", REFUSED_IN_4BIT)
+def test_a_model_in_4_bits_is_for_what_leaves_it_frozen(use):
+    assert composed(use)
+    with pytest.raises(StudyError, match=f"technique '{re.escape(use)}': {REFUSED_IN_4BIT[use]}"):
+        composed(use, load="4bit")
+
+
+def test_peft_by_its_own_names_is_asked_how_it_starts():
+    assert composed({"name": "mine", "peft": {"type": "lora"}}, "linear-probe+lora", "eva", load="4bit")
+    with pytest.raises(StudyError, match="'mine': peft does not go with .* start as 'pissa'"):
+        composed({"name": "mine", "peft": {"type": "lora", "init_lora_weights": "pissa"}}, load="4bit")
+
+
+def test_a_technique_that_says_nothing_of_it_is_refused(monkeypatch):
+    class Custom(Full):
+        name = "custom"
+
+    registry.names()
+    monkeypatch.setitem(registry._registry, "custom", Custom)
+    with pytest.raises(StudyError, match="custom does not go with `load: 4bit`"):
+        composed("custom", load="4bit")
