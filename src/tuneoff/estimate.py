@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tuneoff.models.classifier import TextClassifier, count_quantised
+from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.compaction import compactable, input_embedding
 from tuneoff.models.quantised import BYTES_A_NUMBER
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.plan import PlannedStage
 from tuneoff.tasks.data_set import ALSO
-from tuneoff.training.build import count_parameters, make_technique, sketch, trains_head_alone
+from tuneoff.training.build import count_parameters, count_quantised, make_technique, sketch, trains_head_alone
 from tuneoff.training.reuse import fixed_layers
 
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes

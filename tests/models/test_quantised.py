@@ -9,18 +9,19 @@ from transformers import AutoModel, BitsAndBytesConfig
 
 from tuneoff.errors import ModelError
 from tuneoff.models import quantised
-from tuneoff.models.classifier import build_random, count_quantised, init_head, load_classifier
+from tuneoff.models.classifier import build_random, init_head, load_classifier
 from tuneoff.models.pooling import pool
 from tuneoff.models.resolve import resolve_model
 from tuneoff.study import ModelSpec
 from tuneoff.techniques import get, names
 from tuneoff.techniques.adapter import Adapter
-from tuneoff.training.build import apply_technique, count_parameters, sketch, trainable
+from tuneoff.training.build import apply_technique, count_parameters, count_quantised, sketch, trainable
 from tuneoff.training.loop import take_step
 from tuneoff.training.state import TrainingState
 
 IDS = torch.tensor([[5, 9, 11, 7], [6, 12, 13, 0], [8, 0, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 0, 0, 0]])
+ALLOWED = [name for name in names() if get(name)(get(name).settings_class()).refuses_4bit is None]
 installed = pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 
 
@@ -178,9 +179,7 @@ def test_the_sketch_counts_what_is_there(head, resolve, native):
 
 
 @installed
-@pytest.mark.parametrize(
-    "name", [name for name in names() if get(name)(get(name).settings_class()).refuses_4bit is None]
-)
+@pytest.mark.parametrize("name", ALLOWED)
 def test_the_base_stays_as_it_is_bit_for_bit(name, make_job, resolve):
     job = make_job(name, model=resolve("qwen3", load="4bit"))
     reference = load_classifier(resolve("qwen3", load="4bit"), ["no", "yes"], device="cpu")

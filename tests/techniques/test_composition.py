@@ -176,7 +176,7 @@ def test_a_model_in_4_bits_is_for_what_leaves_it_frozen(use):
 
 def test_peft_by_its_own_names_is_asked_how_it_starts():
     assert composed({"name": "mine", "peft": {"type": "lora"}}, "linear-probe+lora", "eva", load="4bit")
-    with pytest.raises(StudyError, match="'mine': peft does not go with .* start as 'pissa'"):
+    with pytest.raises(StudyError, match=r"'mine': peft does not go with .* start as 'pissa'"):
         composed({"name": "mine", "peft": {"type": "lora", "init_lora_weights": "pissa"}}, load="4bit")
 
 

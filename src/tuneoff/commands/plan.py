@@ -16,6 +16,7 @@ from tuneoff.errors import DataNotHereError
 from tuneoff.estimate import Cost, estimate_work
 from tuneoff.footprint import Kind, cache_bytes, costs_by_kind, kept_bytes, kind_of, stage_peak, texts_of
 from tuneoff.forecast import Seconds, Texts, longest, stage_seconds, study_seconds, tokens_that_fit
+from tuneoff.models.quantised import check_installed
 from tuneoff.models.resolve import ResolvedModel, resolve_model
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.plan import Plan, PlannedStage, Question, make_plan
@@ -60,6 +61,8 @@ def describe_plan(
     Times are None unless it is `timed`.
     """
     study = read.study
+    for spec in study.models if timed else []:
+        check_installed(spec)
     notes: list[str] = []
     device = choose_device(study.protocol)
     precision = choose_precision(study.protocol, device)

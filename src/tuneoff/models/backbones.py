@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from torch import nn
 
 from tuneoff.errors import ModelError
-from tuneoff.models import quantised
+from tuneoff.models import quantised, weights
 from tuneoff.models.adapters import merged_weights
+from tuneoff.models.paging import page_out_files
 from tuneoff.models.resolve import ResolvedModel
 
 # What peft warns of and nobody can act on: an attribute of transformers by its former name, the head of a model for
@@ -101,6 +102,7 @@ def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.
         raise ModelError(f"model '{resolved.source}' cannot be loaded: {error}") from error
     if resolved.load:
         quantised.settle(model)
+        page_out_files(weights.weight_files(resolved.path, resolved.source))
     new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
     base = f"{model.base_model_prefix}."
     astray = sorted(name for name in new if not native or name.startswith(base))
@@ -135,6 +137,11 @@ def _merge_adapter(model: Any, resolved: ResolvedModel, classes: Sequence[str], 
     fit = {name: value for name, value in head.items() if name in own and own[name].shape == value.shape}
     model.load_state_dict(fit, strict=False)
     return set(fit)
+
+
+def numbered(n_classes: int) -> list[str]:
+    """Return names of so many classes, where only their number matters."""
+    return [str(number) for number in range(n_classes)]
 
 
 def head_modules(resolved: ResolvedModel, classes: Sequence[str]) -> list[str]:

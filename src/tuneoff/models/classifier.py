@@ -165,7 +165,7 @@ def build_random(resolved: ResolvedModel, n_classes: int, device: torch.device) 
         classifier.head.to_empty(device="cpu")
         init_head(classifier, 0)
     if resolved.load:
-        quantised.quantise(classifier.backbone, backbones.head_modules(resolved, _numbered(n_classes)))
+        quantised.quantise(classifier.backbone, backbones.head_modules(resolved, backbones.numbered(n_classes)))
     classifier.eval().requires_grad_(False).to(device)
     vocabulary = int(resolved.config.get_text_config().vocab_size)
     probes = [np.arange(length, dtype=np.int32) % vocabulary for length in PROBE_LENGTHS]
@@ -175,24 +175,11 @@ def build_random(resolved: ResolvedModel, n_classes: int, device: torch.device) 
 
 def _build(resolved: ResolvedModel, n_classes: int, device: str) -> TextClassifier:
     auto, extra = backbones.auto_class(resolved)
-    config = backbones.own_config(resolved, _numbered(n_classes))
+    config = backbones.own_config(resolved, backbones.numbered(n_classes))
     with torch.device(device), backbones.quiet(), backbones.random_state_kept():
         model = backbones.from_config(auto, config, resolved, **extra)
         head = _linear(config, n_classes) if resolved.head == "linear" else None
     return TextClassifier(model, head, pooling=resolved.pooling)
-
-
-def count_quantised(resolved: ResolvedModel, n_classes: int) -> int:
-    """Return how many of the classifier's numbers are held in 4 bits: of those of the backbone's linear layers."""
-    if not resolved.load:
-        return 0
-    skipped = backbones.head_modules(resolved, _numbered(n_classes))
-    return quantised.count_to_quantise(build_meta(resolved, n_classes).backbone, skipped)
-
-
-def _numbered(n_classes: int) -> list[str]:
-    """Return names of so many classes, where only their number matters."""
-    return [str(number) for number in range(n_classes)]
 
 
 def load_classifier(

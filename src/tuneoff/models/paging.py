@@ -2,11 +2,14 @@
 
 import ctypes
 import mmap
+from collections.abc import Iterable
+from pathlib import Path
 
 from torch import Tensor
 
 from tuneoff.c_library import c_function
 
+MAPS = Path("/proc/self/maps")
 MADV_PAGEOUT = 21  # linux/mman.h; Python's mmap module does not name it
 
 
@@ -22,3 +25,19 @@ def page_out(values: Tensor) -> None:
     last = (values.data_ptr() + values.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
     if values.is_contiguous() and last > first:
         advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), MADV_PAGEOUT)
+
+
+def page_out_files(paths: Iterable[Path]) -> None:
+    """Let the pages of some files go that this process has mapped, as `page_out` does those of a tensor.
+
+    For files of which a part was read and is not needed again, while another part stays in use.
+    """
+    advise = c_function("madvise")
+    if advise is None or not MAPS.is_file():
+        return
+    wanted = {str(path.resolve()) for path in paths}
+    for line in MAPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        span, *_, path = line.split(maxsplit=5)
+        if path in wanted:
+            first, last = (int(end, 16) for end in span.split("-"))
+            advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), MADV_PAGEOUT)

@@ -9,8 +9,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tuneoff.errors import ModelError, StoreError
+from tuneoff.models.backbones import head_modules, numbered
 from tuneoff.models.classifier import TextClassifier, build_meta, init_head, load_classifier
-from tuneoff.models.quantised import numel
+from tuneoff.models.quantised import count_to_quantise, numel
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.techniques import get
 from tuneoff.techniques.base import Technique
@@ -161,6 +162,14 @@ def trains_head_alone(classifier: TextClassifier) -> bool:
     if classifier.head is None or classifier.depends_on_batch:
         return False
     return trainable(classifier).keys() <= classifier.head_parameters().keys()
+
+
+def count_quantised(model: ResolvedModel, n_classes: int) -> int:
+    """Return how many of a classifier's numbers are held in 4 bits: those of the backbone's linear layers, or none."""
+    if not model.load:
+        return 0
+    skipped = head_modules(model, numbered(n_classes))
+    return count_to_quantise(build_meta(model, n_classes).backbone, skipped)
 
 
 def count_parameters(classifier: TextClassifier) -> dict[str, int]:
