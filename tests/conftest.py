@@ -58,8 +58,18 @@ FAMILIES = {
     "gpt2": ("GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}, "plain"),
     "t5": ("T5Config", {"d_model": 32, "d_ff": 48, "num_layers": 2, "num_heads": 4, "d_kv": 8}, "roberta"),
 }
+# Wide enough for blocks of 64 numbers, as weights in 4 bits are kept in.
+WIDE = {"hidden_size": 64, "intermediate_size": 128}
+FAMILIES |= {
+    "wide-bert": ("BertConfig", SIZE | WIDE, "bert"),
+    "wide-qwen3": ("Qwen3Config", GROUPED | WIDE | {"head_dim": 16}, "end"),
+    "wide-gpt2": ("GPT2Config", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 64}, "plain"),
+    "wide-t5": ("T5Config", {"d_model": 64, "d_ff": 128, "num_layers": 2, "num_heads": 4, "d_kv": 16}, "roberta"),
+}
 SMALL_RANGE = {"distilbert": {"initializer_range": 0.3, "max_position_embeddings": 64}}
-SMALL_RANGE |= {"gpt2": {"initializer_range": 0.3, "bos_token_id": 2, "eos_token_id": 2}}
+SMALL_RANGE |= {
+    name: {"initializer_range": 0.3, "bos_token_id": 2, "eos_token_id": 2} for name in ("gpt2", "wide-gpt2")
+}
 
 
 def make_tokenizer(kind):

@@ -9,7 +9,11 @@ from tuneoff.store import PREDICTIONS, WEIGHTS, Store
 from tuneoff.training.state import Interrupted
 
 pytest.importorskip("bitsandbytes")
-TECHNIQUES = ["linear-probe", {"name": "linear-probe+lora", "learning_rate": 0.03}, {"name": "lora", "layers": 1}]
+TECHNIQUES = [
+    "linear-probe",
+    {"name": "linear-probe+lora", "learning_rate": 0.03, "dropout": 0.0},
+    {"name": "lora", "layers": 1},
+]
 MODEL = {"name": "tiny", "load": "4bit"}
 
 
@@ -23,7 +27,7 @@ def contents(store):
 
 @pytest.fixture
 def read(study):
-    return study(TECHNIQUES, family="qwen3", model=MODEL)
+    return study(TECHNIQUES, family="wide-qwen3", model=MODEL)
 
 
 def test_stopped_and_gone_on_with_it_is_the_same_bit_for_bit(read, listener, tmp_path):
@@ -40,7 +44,12 @@ def test_stopped_and_gone_on_with_it_is_the_same_bit_for_bit(read, listener, tmp
 def test_what_is_computed_once_changes_nothing(read, listener, tmp_path, study, stored):
     once = compute_study(read, tmp_path / "once", listener())
     slow = study(
-        TECHNIQUES, family="qwen3", model=MODEL, reuse_activations=False, pack_texts=False, compact_vocabulary=False
+        TECHNIQUES,
+        family="wide-qwen3",
+        model=MODEL,
+        reuse_activations=False,
+        pack_texts=False,
+        compact_vocabulary=False,
     )
     each = compute_study(slow, tmp_path / "each", listener())
     for technique in ("linear-probe", "linear-probe+lora"):

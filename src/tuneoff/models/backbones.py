@@ -145,14 +145,18 @@ def numbered(n_classes: int) -> list[str]:
 
 
 def head_modules(resolved: ResolvedModel, classes: Sequence[str]) -> list[str]:
-    """Return the names of what a class for classification adds to its base model; none with a linear head of ours."""
-    if resolved.head != "native":
-        return []
+    """Return the names of what a class for classification adds to its base model; none with a linear head of ours.
+
+    Raises ModelError where the model is to be loaded in 4 bits and has layers that cannot be.
+    """
     auto, extra = auto_class(resolved)
     with torch.device("meta"), quiet(), random_state_kept():
         model = from_config(auto, own_config(resolved, classes), resolved, **extra)
-    own = own_modules(model)
-    return [name for name, module in model.named_children() if any(module is one for one in own)]
+    own = own_modules(model) if resolved.head == "native" else []
+    names = [name for name, module in model.named_children() if any(module is one for one in own)]
+    if resolved.load:
+        quantised.check_layers(quantised.to_quantise(model, names), resolved.source)
+    return names
 
 
 def own_modules(model: Any) -> list[nn.Module]:

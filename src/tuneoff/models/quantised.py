@@ -8,7 +8,8 @@ as it is. bitsandbytes does the arithmetic; it is an optional extra.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuneoff.errors import ModelError
@@ -24,7 +25,11 @@ BYTES_A_NUMBER = BITS / 8 + 1 / BLOCK + 4 / (BLOCK * SCALES)
 
 def check_installed(spec: ModelSpec) -> None:
     """Raise ModelError where a model is to be loaded in 4 bits and bitsandbytes is not there."""
-    if spec.load and importlib.util.find_spec("bitsandbytes") is None:
+    if not spec.load:
+        return
+    # It tries to fetch other kernels for what is switched off here (see `settle`), and tells that it could not.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
             f"model '{spec.id}': load: {spec.load} needs bitsandbytes, which is not installed here; "
             "pip install 'tuneoff[4bit]'"
@@ -59,6 +64,23 @@ def to_quantise(backbone: nn.Module, skipped: Sequence[str]) -> dict[str, nn.Mod
         for name, module in backbone.named_modules()
         if (type(module) is nn.Linear or isinstance(module, Conv1D)) and should_convert_module(name, kept)
     }
+
+
+def check_layers(layers: Mapping[str, nn.Module], source: str) -> None:
+    """Raise ModelError for layers whose rows are no whole blocks: bitsandbytes unpacks those wrongly on some CPUs.
+
+    0.50.2 does where a row is a multiple of 16 numbers and not of 64: the weights come back with four times the error.
+    """
+    from tuneoff.models.modules import sizes
+
+    odd = [(name, sizes(layer)[0]) for name, layer in layers.items() if sizes(layer)[0] % BLOCK]
+    if odd:
+        raise ModelError(
+            f"model '{source}': load: 4bit: its layer {odd[0][0]} takes {odd[0][1]} numbers, which is no multiple of "
+            f"{BLOCK}; bitsandbytes unpacks such layers wrongly on a CPU: use another model, or leave `load` out."
+        )
+    if not layers:
+        raise ModelError(f"model '{source}': load: 4bit: it has no linear layers to hold in 4 bits: leave `load` out.")
 
 
 def _kept(backbone: nn.Module, skipped: Sequence[str]) -> list[str]:

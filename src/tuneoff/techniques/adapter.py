@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ADAPTER = "default"  # peft's own name for the one adapter that there is
 # Types of adapters whose layers take a 4-bit base, and leave it as it is (a test tries each), and how LoRA may start.
-ON_4BIT = {"LORA", "ADALORA", "IA3", "RANDLORA", "ROAD", "VERA", "OFT", "BOFT", "MISS"}
+ON_4BIT = {"LORA", "ADALORA", "BOFT", "FOURIERFT", "IA3", "LN_TUNING", "MISS", "OFT", "RANDLORA"}
+ON_4BIT |= {"ROAD", "SHIRA", "VERA"}
 STARTS_ON_4BIT = {"gaussian", "eva"}
 
 
