@@ -92,3 +92,13 @@ def test_the_waiting_for_the_gpu_is_in_the_seconds_of_training(run):
     rows = [row for row in store.history(record.address) if row["event"] == "train"]
     assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
     assert record.peak_memory["kind"] == "allocated on the GPU" and record.peak_memory["bytes"] > 0
+
+
+def test_in_4_bits_it_gives_what_the_cpu_gives(run):
+    pytest.importorskip("bitsandbytes")
+    named = {"family": "wide-qwen3", "model": {"load": "4bit"}}
+    techniques = ["linear-probe", {**WITHOUT_DROPOUT, "name": "linear-probe+lora", "use": "linear-probe+lora"}]
+    here = run("cpu", techniques, device="cpu", **named)
+    there = run("gpu", techniques, **named)
+    for chain, values in losses(here).items():
+        np.testing.assert_allclose(losses(there)[chain], values, rtol=2e-3, atol=2e-4)

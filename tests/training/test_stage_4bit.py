@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from tuneoff.footprint import costs_by_kind
+from tuneoff.models.classifier import load_classifier
+from tuneoff.plan import make_plan
 from tuneoff.predicting import predict
-from tuneoff.running import compute_study
+from tuneoff.running import compute_study, prepare
 from tuneoff.store import PREDICTIONS, WEIGHTS, Store
 from tuneoff.training.state import Interrupted
 
@@ -54,6 +57,22 @@ def test_what_is_computed_once_changes_nothing(read, listener, tmp_path, study, 
     each = compute_study(slow, tmp_path / "each", listener())
     for technique in ("linear-probe", "linear-probe+lora"):
         assert np.allclose(stored(once, technique), stored(each, technique), atol=1e-4)
+
+
+def test_the_plan_knows_the_bytes_of_its_weights(read, listener):
+    prepared = prepare(read, listener())
+    (place,) = prepared.places.values()
+    plan = make_plan(read.study, prepared.questions, None)
+    costs = costs_by_kind(plan, {"tiny": place.model}, {plan.stages[0].address.task: 2})
+    weights = list(load_classifier(place.model, ["no", "yes"], device="cpu").parameters())
+    states = [value.quant_state for value in weights if hasattr(value, "quant_state")]
+    held = sum(value.nbytes for value in weights)
+    held += sum(state.absmax.nbytes + state.state2.absmax.nbytes for state in states)
+    plain = sum(state.shape.numel() for state in states)
+    for cost in costs.values():
+        assert cost.quantised == plain > 0
+        added = 4 * cost.parameters["trained"] * (not cost.head_alone)  # the adapters', and the head's twice
+        assert held <= cost.weight_bytes <= 1.01 * held + added
 
 
 @pytest.fixture

@@ -83,6 +83,11 @@ def describe_plan(
     texts = {(model, task): _texts(models[model], data[task], notes) for model in models for task in folds}
     known_texts = {place: one for place, one in texts.items() if one is not None}
     costs = costs_by_kind(plan, models, classes)
+    packed = {model: cost.quantised for (model, _, _), cost in costs.items() if cost.quantised}
+    notes += [
+        f"{model}: {numbers:,} of its numbers are held in 4 bits; parameters count numbers, memory their bytes"
+        for model, numbers in packed.items()
+    ]
     if missing := [name for name in folds if name not in classes]:
         of = f" of {listed(missing)}" if len(folds) > 1 else ""
         notes.append(f"the classes{of} are unknown without the data, so parameters are not counted")

@@ -100,7 +100,7 @@ def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.
             )
     except (OSError, ValueError, RuntimeError, SafetensorError, ImportError) as error:
         raise ModelError(f"model '{resolved.source}' cannot be loaded: {error}") from error
-    if resolved.load:
+    if resolved.load and resolved.path:
         quantised.settle(model)
         page_out_files(weights.weight_files(resolved.path, resolved.source))
     new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}

@@ -22,14 +22,14 @@ BITS = 4
 BLOCK, SCALES = 64, 256  # numbers that share a scale, and scales that share one of theirs (bitsandbytes' defaults)
 BYTES_A_NUMBER = BITS / 8 + 1 / BLOCK + 4 / (BLOCK * SCALES)
 
+# Where it is installed, peft imports it in any study, and it tells that it found no kernels for what is off here (see
+# `settle`).
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
 
 def check_installed(spec: ModelSpec) -> None:
     """Raise ModelError where a model is to be loaded in 4 bits and bitsandbytes is not there."""
-    if not spec.load:
-        return
-    # It tries to fetch other kernels for what is switched off here (see `settle`), and tells that it could not.
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    if importlib.util.find_spec("bitsandbytes") is None:
+    if spec.load and importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
             f"model '{spec.id}': load: {spec.load} needs bitsandbytes, which is not installed here; "
             "pip install 'tuneoff[4bit]'"
@@ -103,7 +103,8 @@ def quantise(backbone: Any, skipped: Sequence[str]) -> None:
     from transformers.pytorch_utils import Conv1D
 
     plain = to_quantise(backbone, skipped)
-    how = BitsAndBytesConfig.from_dict(settings(skipped))
+    how: Any = BitsAndBytesConfig
+    how = how.from_dict(settings(skipped))
     replace_with_bnb_linear(backbone, _kept(backbone, skipped), how)
     for name, layer in plain.items():
         new = backbone.get_submodule(name)
