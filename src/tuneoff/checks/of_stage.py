@@ -72,6 +72,7 @@ def spec_of(model: ResolvedModel) -> dict[str, Any]:
         "template": model.template,
         "max_length": model.max_length,
         "trust_remote_code": model.trust_remote_code,
+        "load": model.load,
     }
 
 

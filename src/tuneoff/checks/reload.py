@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def main(folder: Path) -> None:
-    """Load each model that was saved in a folder, its adapters merged, and write its logits beside it."""
+    """Load each model that was saved in a folder, its adapters merged if they can be, and write its logits beside it."""
     import numpy as np
     import torch
     from safetensors.torch import load_file, save_file
@@ -20,7 +20,7 @@ def main(folder: Path) -> None:
     from tuneoff.techniques import settings_of
     from tuneoff.techniques.base import StageSettings
     from tuneoff.techniques.composition import StageSpec
-    from tuneoff.training.build import Ancestor, build_classifier
+    from tuneoff.training.build import Ancestor, build_classifier, put_back
     from tuneoff.training.device import autocast
     from tuneoff.training.inputs import TokenInputs
 
@@ -32,7 +32,11 @@ def main(folder: Path) -> None:
         spec = StageSpec(asked["technique"], asked["technique"], settings, None, 0)
         device = torch.device(asked["device"])
         saved = Ancestor(spec, "", place / "weights.safetensors")
-        classifier = build_classifier(model, asked["classes"], [saved], device, head_seed=1)
+        merged = [] if model.load else [saved]  # an adapter is not merged into weights in 4 bits
+        classifier = build_classifier(model, asked["classes"], merged, device, head_seed=1)
+        if model.load:
+            put_back(classifier, saved)
+            classifier.eval()
         kept = load_file(place / "examples.safetensors")
         ids = [kept[str(number)].numpy() for number in range(len(kept))]
         inputs = TokenInputs({"examples": Tokens(ids, 0)}, sum(map(len, ids)), device)

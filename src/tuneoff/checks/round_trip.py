@@ -91,5 +91,8 @@ class RoundTrip(Check):
                 about=asked["about"],
                 evidence=evidence,
             )
-        sentence = f"Saved, loaded in a fresh process and merged it gives the same logits, to {apart:.1g}."
+        how = (
+            "and loaded in a fresh process" if asked["model"].get("load") else ", loaded in a fresh process and merged"
+        )
+        sentence = f"Saved{how if how[0] == ',' else f' {how}'} it gives the same logits, to {apart:.1g}."
         return self.finding("fine", sentence, about=asked["about"], evidence=evidence)

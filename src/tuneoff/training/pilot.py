@@ -134,7 +134,8 @@ def _costs(
             return _Costs(0.0, evaluation / tokens, on_vectors=on_vectors)
         step = _seconds(lambda: take_step(job, state, optimizer), how.device)
         kept = _kept_by_token(job)
-        job.classifier.requires_grad_(True)
+        for value in job.classifier.parameters():
+            value.requires_grad_(value.is_floating_point())  # those in 4 bits cannot
         return _Costs(step / tokens, evaluation / tokens, kept, _kept_by_token(job))
 
 
