@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def main(folder: Path) -> None:
-    """Load each model that was saved in a folder, its adapters merged if they can be, and write its logits beside it."""
+    """Load each model that was saved in a folder, its adapters merged where they can be, and write its logits."""
     import numpy as np
     import torch
     from safetensors.torch import load_file, save_file
