@@ -91,8 +91,6 @@ class RoundTrip(Check):
                 about=asked["about"],
                 evidence=evidence,
             )
-        how = (
-            "and loaded in a fresh process" if asked["model"].get("load") else ", loaded in a fresh process and merged"
-        )
-        sentence = f"Saved{how if how[0] == ',' else f' {how}'} it gives the same logits, to {apart:.1g}."
+        merged = "" if asked["model"].get("load") else " and merged"
+        sentence = f"Saved, loaded in a fresh process{merged} it gives the same logits, to {apart:.1g}."
         return self.finding("fine", sentence, about=asked["about"], evidence=evidence)
