@@ -14,7 +14,7 @@ from torch import nn
 from tuneoff.errors import ModelError
 from tuneoff.models import quantised, weights
 from tuneoff.models.adapters import merged_weights
-from tuneoff.models.paging import page_out_files
+from tuneoff.models.paging import page_out_files, trim_heap
 from tuneoff.models.resolve import ResolvedModel
 
 # What peft warns of and nobody can act on: an attribute of transformers by its former name, the head of a model for
@@ -103,6 +103,7 @@ def load_backbone(resolved: ResolvedModel, classes: Sequence[str], dtype: torch.
     if resolved.load and resolved.path:
         quantised.settle(model)
         page_out_files(weights.weight_files(resolved.path, resolved.source))
+        trim_heap()  # packing takes several times a weight's memory for a moment
     new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
     base = f"{model.base_model_prefix}."
     astray = sorted(name for name in new if not native or name.startswith(base))

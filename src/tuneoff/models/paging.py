@@ -1,4 +1,4 @@
-"""Memory that the system can take back because it has the same on disk."""
+"""Memory that the system can take back: nothing uses it, or it has the same on disk."""
 
 import ctypes
 import mmap
@@ -25,6 +25,13 @@ def page_out(values: Tensor) -> None:
     last = (values.data_ptr() + values.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
     if values.is_contiguous() and last > first:
         advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), MADV_PAGEOUT)
+
+
+def trim_heap() -> None:
+    """Let the C library return the memory of freed tensors to the system, where it can be asked to."""
+    trim = c_function("malloc_trim")
+    if trim is not None:
+        trim(0)
 
 
 def page_out_files(paths: Iterable[Path]) -> None:
