@@ -28,11 +28,18 @@ def loss(labels: Labels, logits: Logits) -> float:
     return float((log_sum - logits[np.arange(len(labels)), labels]).mean())
 
 
+def confusion(labels: Labels, logits: Logits) -> NDArray[np.int64]:
+    """Return how many rows of each class (first axis) get each answer: (classes, classes)."""
+    classes = logits.shape[1]
+    pairs = np.bincount(labels * classes + logits.argmax(axis=1), minlength=classes**2)
+    return pairs.reshape(classes, classes)
+
+
 def macro_f1(labels: Labels, logits: Logits) -> float:
     """Return the mean F1 over the classes that occur in labels or predictions; an undefined F1 counts as 0."""
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(labels, logits.argmax(axis=1), average="macro", zero_division=0.0))
+    counts = confusion(labels, logits)
+    hits, either = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
+    return float((2 * hits[either > 0] / either[either > 0]).mean())
 
 
 def f1(labels: Labels, logits: Logits) -> float | None:
@@ -53,9 +60,10 @@ def mcc(labels: Labels, logits: Logits) -> float:
     Gorodkin (2004), Computational Biology and Chemistry 28, 367-374. 0 is what guessing gives; a constant predictor,
     for which it is undefined, counts as 0.
     """
-    from sklearn.metrics import matthews_corrcoef
-
-    return float(matthews_corrcoef(labels, logits.argmax(axis=1)))
+    counts = confusion(labels, logits).astype(float)
+    truly, guessed, rows = counts.sum(axis=1), counts.sum(axis=0), counts.sum()
+    spread = (rows**2 - truly @ truly) * (rows**2 - guessed @ guessed)
+    return float((np.trace(counts) * rows - truly @ guessed) / np.sqrt(spread)) if spread > 0 else 0.0
 
 
 def probabilities(logits: Logits) -> NDArray[np.float64]:
