@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from tuneoff.errors import ModelError
 from tuneoff.models import backbones, packed_attention, quantised, text
 from tuneoff.models.neighbours import Neighbours
-from tuneoff.models.packing import Packed, packs_exactly, pool_packed
+from tuneoff.models.packing import Packed, pool_packed
 from tuneoff.models.pooling import at_least_float32, pool
 from tuneoff.models.resolve import ResolvedModel
+from tuneoff.models.tried import check_padding, long_probe, try_packing
 from tuneoff.study import Pooling
 
 HEAD_STD = 0.02
@@ -169,7 +170,7 @@ def build_random(resolved: ResolvedModel, n_classes: int, device: torch.device) 
     classifier.eval().requires_grad_(False).to(device)
     vocabulary = int(resolved.config.get_text_config().vocab_size)
     probes = [np.arange(length, dtype=np.int32) % vocabulary for length in PROBE_LENGTHS]
-    _try_packing(classifier, [*probes, _long_probe(resolved, probes[1])])
+    try_packing(classifier, [*probes, long_probe(resolved, probes[1])])
     return classifier
 
 
@@ -208,8 +209,8 @@ def load_classifier(
     if classifier.head is None:
         _prepare_native(classifier)
     classifier.eval().requires_grad_(False).to(device)
-    _check_padding(classifier, reading.probes)
-    _try_packing(classifier, [*reading.probes, _long_probe(resolved, reading.probes[1])])
+    check_padding(classifier, reading.probes)
+    try_packing(classifier, [*reading.probes, long_probe(resolved, reading.probes[1])])
     return classifier
 
 
@@ -260,57 +261,3 @@ def _prepare_native(classifier: TextClassifier) -> None:
 
     for module in classifier._head_modules:
         module.float().register_forward_pre_hook(as_float32)
-
-
-def _try_packing(classifier: TextClassifier, probes: Sequence[text.Ids]) -> None:
-    """Make a classifier packable if its backbone takes positions and an attention of ours, and packs exactly with it.
-
-    The attention stays exchanged: given no packed row, ours is transformers' own.
-    """
-    config: Any = classifier.backbone.config
-    takes_positions = "position_ids" in classifier.accepted
-    if classifier.head is None or classifier.depends_on_batch or not takes_positions:
-        return
-    if getattr(config, "_attn_implementation", None) != "sdpa":
-        return
-    packed_attention.install()
-    config._attn_implementation = packed_attention.NAME
-    classifier.packable = packs_exactly(classifier, probes)
-    if not classifier.packable:
-        config._attn_implementation = "sdpa"
-
-
-def _long_probe(resolved: ResolvedModel, ids: text.Ids) -> text.Ids:
-    """Return ids to try packing with: where a model attends within a window, longer than the window."""
-    windows = [
-        value
-        for name, value in vars(resolved.config).items()
-        if ("window" in name or "local_attention" in name)
-        and isinstance(value, int)
-        and 0 < value < resolved.max_length
-    ]
-    length = min(resolved.max_length, max(windows, default=0) + len(ids))
-    return np.resize(ids, length)
-
-
-def _check_padding(classifier: TextClassifier, ids: Sequence[text.Ids]) -> None:
-    """Raise ModelError unless a short text beside a longer one gets what the model itself makes of it alone.
-
-    Some architectures mix padding in (FNet, Nystromformer), or count positions in a way of their own.
-    """
-    device = next(classifier.parameters()).device
-    short, mask = (part.to(device) for part in text.collate(ids[:1], classifier.pad_id, "right"))
-    both = [part.to(device) for part in text.collate(ids, classifier.pad_id, "right")]
-    with torch.no_grad():
-        if classifier.head is None:
-            alone, company = classifier.backbone(input_ids=short).logits, classifier(*both)
-        else:
-            hidden = classifier.backbone(input_ids=short).last_hidden_state
-            alone, company = pool(hidden, mask, classifier.pooling), classifier.vectors(*both)
-    error = (alone[0].float() - company[0]).norm() / alone[0].float().norm().clamp(min=1e-6)
-    exact = next(classifier.backbone.parameters()).dtype == torch.float32
-    if not error < (1e-3 if exact else 0.1):
-        raise ModelError(
-            "this model's vector of a text changes when a longer text stands beside it (padding is mixed in): it "
-            "cannot be compared fairly; use another model."
-        )
