@@ -23,7 +23,7 @@ def test_rates_are_those_of_transformers(schedule, warmup):
 def test_a_step_is_adamw_as_it_is_defined():
     """Loshchilov and Hutter 2019, algorithm 2, written out for two steps on one number."""
     weight = torch.nn.Parameter(torch.tensor([0.5], dtype=torch.float64))
-    optimizer = adamw([weight], Optimization(0.1, "constant", 0.0, 0.01, "off"))
+    optimizer = adamw({"weight": weight}, Optimization(0.1, "constant", 0.0, 0.01, "off"))
     value, m, v = 0.5, 0.0, 0.0
     for t, gradient in enumerate((0.3, -0.7), start=1):
         weight.grad = torch.tensor([gradient], dtype=torch.float64)
@@ -39,7 +39,7 @@ def test_moments_made_before_the_first_step_are_those_that_it_would_make():
     for early in (False, True):
         torch.manual_seed(0)
         parameters = [torch.nn.Parameter(torch.randn(3, 4)), torch.nn.Parameter(torch.randn(5).double())]
-        optimizer = adamw(parameters, Optimization(1e-2, "constant", 0.0, 0.01, "off"))
+        optimizer = adamw(dict(zip("ab", parameters, strict=True)), Optimization(1e-2, "constant", 0.0, 0.01, "off"))
         if early:
             allocate(optimizer)
             kept = {id(value) for values in optimizer.state.values() for value in values.values()}

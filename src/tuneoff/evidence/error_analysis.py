@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneoff.evidence.answers import Answers
+from tuneoff.evidence.metrics import count_answers
 from tuneoff.evidence.task_files import KeptRows, KeptTexts
 
 MOST_CLASSES = 30  # a matrix of more is no longer looked at, and its numbers grow with their square
@@ -51,8 +52,7 @@ def confusion(one: Answers, classes: int) -> dict[str, Any] | None:
     if not max(one.given.max(), one.labels.max()) < classes <= MOST_CLASSES:
         return None
     labels = np.broadcast_to(one.labels, one.given.shape)
-    cells = np.bincount((labels * classes + one.given).ravel(), minlength=classes * classes)
-    return {"seeds": len(one.seeds), "counts": cells.reshape(classes, classes).tolist()}
+    return {"seeds": len(one.seeds), "counts": count_answers(labels.ravel(), one.given.ravel(), classes).tolist()}
 
 
 def _alike(found: Mapping[str, Answers]) -> dict[str, Answers]:

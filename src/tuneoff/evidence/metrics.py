@@ -28,16 +28,18 @@ def loss(labels: Labels, logits: Logits) -> float:
     return float((log_sum - logits[np.arange(len(labels)), labels]).mean())
 
 
-def confusion(labels: Labels, logits: Logits) -> NDArray[np.int64]:
-    """Return how many rows of each class (first axis) get each answer: (classes, classes)."""
-    classes = logits.shape[1]
-    pairs = np.bincount(labels * classes + logits.argmax(axis=1), minlength=classes**2)
-    return pairs.reshape(classes, classes)
+def count_answers(labels: Labels, given: Labels, classes: int) -> NDArray[np.int64]:
+    """Return how many rows of each label (first axis) got each answer, (classes, classes); labels and answers (n,)."""
+    return np.bincount(labels * classes + given, minlength=classes**2).reshape(classes, classes)
+
+
+def _confusion(labels: Labels, logits: Logits) -> NDArray[np.int64]:
+    return count_answers(labels, logits.argmax(axis=1), logits.shape[1])
 
 
 def macro_f1(labels: Labels, logits: Logits) -> float:
     """Return the mean F1 over the classes that occur in labels or predictions; an undefined F1 counts as 0."""
-    counts = confusion(labels, logits)
+    counts = _confusion(labels, logits)
     hits, either = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
     return float((2 * hits[either > 0] / either[either > 0]).mean())
 
@@ -60,7 +62,7 @@ def mcc(labels: Labels, logits: Logits) -> float:
     Gorodkin (2004), Computational Biology and Chemistry 28, 367-374. 0 is what guessing gives; a constant predictor,
     for which it is undefined, counts as 0.
     """
-    counts = confusion(labels, logits).astype(float)
+    counts = _confusion(labels, logits).astype(float)
     truly, guessed, rows = counts.sum(axis=1), counts.sum(axis=0), counts.sum()
     spread = (rows**2 - truly @ truly) * (rows**2 - guessed @ guessed)
     return float((np.trace(counts) * rows - truly @ guessed) / np.sqrt(spread)) if spread > 0 else 0.0

@@ -29,7 +29,7 @@ def pair_tables(results: Results, say: Words = WORDS, most: int | None = MOST_SH
         title = say("html.pairs")
         if place := place_label(results, comparison["model"], comparison["task"]):
             title = say("pairs.title.model", model=place)
-        table = _pair_table(title, comparison, say, most)
+        table = pair_table(title, comparison, say, most)
         if several_tasks(results):  # the sentences at the top are about all tasks
             said = [say(sentence["id"], **sentence["values"]) for sentence in comparison["sentences"]]
             table = replace(table, findings=said if table.rows else ())
@@ -37,7 +37,8 @@ def pair_tables(results: Results, say: Words = WORDS, most: int | None = MOST_SH
     return tables
 
 
-def _pair_table(title: str, comparison: Mapping[str, Any], say: Words, most: int | None) -> Table:
+def pair_table(title: str, comparison: Mapping[str, Any], say: Words = WORDS, most: int | None = MOST_SHOWN) -> Table:
+    """Return the pairs of one comparison as a table, those with the smallest p first, at most so many rows."""
     pairs = comparison["pairs"]
     several = any(pair["seeds"] > 1 for pair in pairs)
     columns = [
@@ -57,7 +58,7 @@ def _pair_table(title: str, comparison: Mapping[str, Any], say: Words, most: int
 
 def short_pair_table(comparison: Mapping[str, Any], say: Words = WORDS) -> Table:
     """Return the table of one comparison's pairs for a terminal: all rows, the verdicts in two or three words."""
-    table = _pair_table(say("html.pairs"), comparison, say, None)
+    table = pair_table(say("html.pairs"), comparison, say, None)
     columns = [replace(column, droppable=DROPPABLE.get(column.name, 0)) for column in table.columns]
     kinds = [pair["kind"] for pair in comparison["pairs"]]
     rows = [[*row[:-1], Cell(say(f"kind.{kind}"), kind)] for row, kind in zip(table.rows, kinds, strict=True)]

@@ -1,7 +1,7 @@
 """One page about several studies: their techniques by task, settings that differ, pairs on the same test rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tuneoff.report.charts import Figure
 from tuneoff.report.formats import count, duration, mean_spread, plain
 from tuneoff.report.html import Picture, page_parts, template
 from tuneoff.report.pair_charts import ranks_drawing
-from tuneoff.report.pair_tables import pair_tables
+from tuneoff.report.pair_tables import pair_table
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.words import WORDS, Words
 from tuneoff.store import Store
@@ -99,12 +99,9 @@ def _part(task: SameTask, pictures: Sequence[Picture], say: Words) -> TaskPart:
     notes = [say("side.pairs.note")] if task.comparisons else []
     notes += [say("side.alone", studies=_and([name], say)) for name in task.alone]
     pairs = [
-        replace(table, title=say("side.pairs", studies=_and(comparison["studies"], say)), about={})
+        pair_table(say("side.pairs", studies=_and(comparison["studies"], say)), comparison, say)
         for comparison in task.comparisons
-        for table in pair_tables(
-            {"models": [{"name": "", "label": None}], "tasks": [], "comparisons": [comparison]}, say
-        )
-        if table.rows
+        if comparison["pairs"]
     ]
     return TaskPart(say("side.task", task=task.label), notes, _techniques_table(task, say), pairs, pictures)
 

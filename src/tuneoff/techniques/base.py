@@ -118,9 +118,9 @@ class Technique:
 
     def optimizer(self, parameters: Mapping[str, Parameter], optimization: Optimization) -> Optimizer:
         """Return the optimizer of the trainable parameters; the loop sets the learning rate of each group."""
-        from tuneoff.training.optimizer import adamw_by_rate
+        from tuneoff.training.optimizer import adamw
 
-        return adamw_by_rate(parameters, self.rate_factor, optimization)
+        return adamw(parameters, optimization, self.rate_factor)
 
     def hear_train(self, labels: NDArray[np.int64], groups: Sequence[str] | None) -> None:
         """Hear the class numbers of train's rows [N], and the values that keep rows together (None: no groups).

@@ -12,33 +12,31 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
-def adamw(parameters: Iterable[torch.nn.Parameter], optimization: Optimization) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with one rate and one decay for all parameters."""
-    return torch.optim.AdamW(
-        list(parameters),
-        lr=optimization.learning_rate,
-        betas=BETAS,
-        eps=EPSILON,
-        weight_decay=optimization.weight_decay,
-        fused=True,
-    )
+def adamw_settings(optimization: Optimization) -> dict[str, Any]:
+    """Return the arguments that AdamW and its subclasses are made with, beside the parameters."""
+    return {
+        "lr": optimization.learning_rate,
+        "betas": BETAS,
+        "eps": EPSILON,
+        "weight_decay": optimization.weight_decay,
+        "fused": True,
+    }
 
 
-def adamw_by_rate(
-    parameters: Mapping[str, torch.nn.Parameter], factor: Callable[[str], float], optimization: Optimization
+def adamw(
+    parameters: Mapping[str, torch.nn.Parameter],
+    optimization: Optimization,
+    rate_factor: Callable[[str], float] = lambda _: 1.0,
 ) -> torch.optim.AdamW:
-    """Return AdamW as `adamw` does, with the rate of each parameter times a factor that depends on its name."""
+    """Return AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with one decay for all parameters.
+
+    The rate of each is the optimization's, times a factor that depends on its name.
+    """
     groups: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in parameters.items():
-        groups.setdefault(factor(name), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": some, "rate_factor": one} for one, some in groups.items()],
-        lr=optimization.learning_rate,
-        betas=BETAS,
-        eps=EPSILON,
-        weight_decay=optimization.weight_decay,
-        fused=True,
-    )
+        groups.setdefault(rate_factor(name), []).append(parameter)
+    parts = [{"params": some, "rate_factor": one} for one, some in groups.items()]
+    return torch.optim.AdamW(parts, **adamw_settings(optimization))
 
 
 class ProjectedAdamW(torch.optim.AdamW):
@@ -50,14 +48,7 @@ class ProjectedAdamW(torch.optim.AdamW):
         optimization: Optimization,
         factors: Mapping[torch.nn.Parameter, torch.Tensor],
     ) -> None:
-        super().__init__(
-            list(parameters),
-            lr=optimization.learning_rate,
-            betas=BETAS,
-            eps=EPSILON,
-            weight_decay=optimization.weight_decay,
-            fused=True,
-        )
+        super().__init__(list(parameters), **adamw_settings(optimization))
         self._factors = factors
 
     def step(self, closure: Any = None) -> Any:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tuneoff.techniques.base import Optimization
-from tuneoff.training.optimizer import BETAS, EPSILON
+from tuneoff.training.optimizer import adamw_settings
 
 NOTES = {"importance": "exp_avg_ipt", "uncertainty": "exp_avg_unc"}  # ours in the state, and peft's allocator's
 KEPT = "kept"
@@ -28,14 +28,7 @@ class AllocatingAdamW(torch.optim.AdamW):
         allocator: Any,
         now: Callable[[], tuple[int, int, int, int]],
     ) -> None:
-        super().__init__(
-            list(parameters),
-            lr=optimization.learning_rate,
-            betas=BETAS,
-            eps=EPSILON,
-            weight_decay=optimization.weight_decay,
-            fused=True,
-        )
+        super().__init__(list(parameters), **adamw_settings(optimization))
         self._backbone, self._allocator, self._now = backbone, allocator, now
 
     def step(self, closure: Any = None) -> Any:
