@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tuneoff.section import keyed
-from tuneoff.techniques.base import StageSettings, Technique
+from tuneoff.techniques.virtual import VirtualTokenSettings, VirtualTokenTechnique
 
 if TYPE_CHECKING:
     from tuneoff.models.classifier import TextClassifier
 
 
-class PTuningSettings(StageSettings):
+class PTuningSettings(VirtualTokenSettings):
     """Settings of P-tuning."""
 
     learning_rate: float = keyed(1e-3, doc="Of all that the stage trains.", gt=0)
-    virtual_tokens: int = keyed(20, doc="Virtual tokens before each text.", ge=1)
     encoder_hidden_size: int | None = keyed(
         None, doc="Width of the network that makes them; that of the model's embeddings if left out.", ge=1
     )
 
 
-class PTuning(Technique):
+class PTuning(VirtualTokenTechnique):
     """Train virtual tokens through a network of three layers, and the head (Liu et al. 2021, arXiv 2103.10385).
 
     The network ties the virtual tokens to each other, for which the paper has a recurrent one; it is peft's MLP here.
@@ -31,15 +30,7 @@ class PTuning(Technique):
     name = "p-tuning"
     summary = "train a small network that makes virtual tokens before each text, and the head"
     settings_class = PTuningSettings
-    changes_weights = False
-    keeps_logits = False
     ends_a_chain = "for its virtual tokens cannot be merged into the weights"
-
-    @property
-    def virtual_tokens(self) -> int:
-        """Positions that are taken beside those of a text."""
-        assert isinstance(self.settings, PTuningSettings)
-        return self.settings.virtual_tokens
 
     def apply(self, classifier: TextClassifier) -> None:
         """Put the virtual tokens before each text, in fp32, and make their network and the head trainable.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tuneoff.section import keyed
-from tuneoff.techniques.base import StageSettings, Technique
+from tuneoff.techniques.virtual import VirtualTokenSettings, VirtualTokenTechnique
 
 if TYPE_CHECKING:
     from tuneoff.models.classifier import TextClassifier
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FIRST_STD = 0.02  # peft's own is 1, which at first drowns what the texts say
 
 
-class PrefixSettings(StageSettings):
+class PrefixSettings(VirtualTokenSettings):
     """Settings of prefix tuning. The default rate is of the size that P-tuning v2 (arXiv 2110.07602) uses."""
 
     learning_rate: float = keyed(5e-3, doc="Of all that the stage trains.", gt=0)
@@ -21,7 +21,7 @@ class PrefixSettings(StageSettings):
     projection: bool = keyed(False, doc="Whether they come out of a network of two layers, as in the paper.")
 
 
-class Prefix(Technique):
+class Prefix(VirtualTokenTechnique):
     """Train keys and values before those of each text in every layer, and the head (Li and Liang 2021).
 
     arXiv 2101.00190; without the paper's network between, as P-tuning v2 has it, unless `projection` asks for it. There
@@ -31,15 +31,7 @@ class Prefix(Technique):
     name = "prefix"
     summary = "train keys and values that every layer attends to beside a text's own, and the head"
     settings_class = PrefixSettings
-    changes_weights = False
-    keeps_logits = False
     ends_a_chain = "for its keys and values cannot be merged into the weights"
-
-    @property
-    def virtual_tokens(self) -> int:
-        """Positions that are taken beside those of a text."""
-        assert isinstance(self.settings, PrefixSettings)
-        return self.settings.virtual_tokens
 
     def apply(self, classifier: TextClassifier) -> None:
         """Give every layer the keys and values, in fp32, and make them and the head trainable.

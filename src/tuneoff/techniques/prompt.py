@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tuneoff.section import keyed
-from tuneoff.techniques.base import StageSettings, Technique
+from tuneoff.techniques.virtual import VirtualTokenSettings, VirtualTokenTechnique
 
 if TYPE_CHECKING:
     from tuneoff.models.classifier import TextClassifier
 
 
-class PromptSettings(StageSettings):
+class PromptSettings(VirtualTokenSettings):
     """Settings of prompt tuning. Few numbers far from the loss bear, and need, a high rate."""
 
     learning_rate: float = keyed(1e-2, doc="Of all that the stage trains.", gt=0)
     virtual_tokens: int = keyed(20, doc="Trained vectors before each text.", ge=1)
 
 
-class Prompt(Technique):
+class Prompt(VirtualTokenTechnique):
     """Train virtual tokens before each text, and the head (Lester et al. 2021, arXiv 2104.08691).
 
     They start as embeddings of tokens drawn from the vocabulary, which the paper finds better than random numbers
@@ -28,15 +28,7 @@ class Prompt(Technique):
     name = "prompt"
     summary = "train virtual tokens that stand before each text, and the head"
     settings_class = PromptSettings
-    changes_weights = False
-    keeps_logits = False
     ends_a_chain = "for its virtual tokens cannot be merged into the weights"
-
-    @property
-    def virtual_tokens(self) -> int:
-        """Positions that are taken beside those of a text."""
-        assert isinstance(self.settings, PromptSettings)
-        return self.settings.virtual_tokens
 
     def apply(self, classifier: TextClassifier) -> None:
         """Put the virtual tokens before each text, in fp32, and make them and the head trainable.
