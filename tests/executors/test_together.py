@@ -22,15 +22,15 @@ TECHNIQUES = ["full", "lora", "linear-probe+lora"]
 def run(tmp_path):
     """Return a function that runs a study by the command, in so many processes, and returns its store."""
 
-    def started(read, name, processes, **how):
+    def started(read, name, processes, *options, **how):
         file = tmp_path / f"{name}.yaml"
         file.write_text(resolved_yaml(read.study), encoding="utf-8")
         command = [sys.executable, "-m", "tuneoff", "run", str(file), "--out", str(tmp_path / name)]
-        command += ["--processes", str(processes)]
+        command += ["--processes", str(processes), *options]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
 
-    def finished(read, name, processes):
-        process = started(read, name, processes)
+    def finished(read, name, processes, *options):
+        process = started(read, name, processes, *options)
         said = process.communicate(timeout=600)[0]
         assert process.returncode == 0, said
         return Store(tmp_path / name)
@@ -99,3 +99,23 @@ def test_killed_or_stopped_it_goes_on(study, run, tmp_path):
     assert json.dumps([row["loss"] for row in whole.history(whole.records()[0].address)]) == json.dumps(
         [row["loss"] for row in cut.history(cut.records()[0].address)]
     )
+
+
+@pytest.mark.slow
+def test_weights_split_among_processes_have_the_losses_of_one(study, run):
+    """Gradients that come and go, rates by layer, adapters, pairs; and what cannot be split, which stays whole."""
+    lora = {"name": "lora", "use": "lora", "dropout": 0.0}
+    techniques = [lora, "linear-probe+full", "gradual-unfreezing", "layerwise-decay", "setfit", "adalora"]
+    read = study(techniques, "qwen3", micro_tokens=24, eval_on="dev", checkpoint="best")
+    one, split = run(read, "one", 1), run(read, "split", 2, "--shard")
+    assert_alike(one, split)
+    whole = [record.address.chain for record in split.records() if not record.machine["sharded"]]
+    assert whole == ["adalora", "linear-probe"]
+    tokens = [[record.tokens for record in store.records()] for store in (one, split)]
+    assert tokens[0] == tokens[1]
+
+
+@pytest.mark.slow
+def test_weights_are_split_where_there_is_dropout_and_a_part_of_the_model_that_nothing_trains(study, run):
+    read = study(["full", "bitfit"], "bert", micro_tokens=24)
+    assert_alike(run(read, "whole", 2), run(read, "split", 2, "--shard"))

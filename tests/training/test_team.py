@@ -14,7 +14,7 @@ def team_of(size, index):
 
 def test_alone_it_has_all_and_changes_nothing():
     parts = [np.array([0, 1]), np.array([2])]
-    assert [number for number, _ in ALONE.share(parts)] == [0, 1]
+    assert [part.number for part in ALONE.share(parts)] == [0, 1]
     parameter = torch.nn.Parameter(torch.ones(2))
     ALONE.add_gradients([parameter])
     ALONE.add(tensor := torch.ones(1))
@@ -27,6 +27,6 @@ def test_every_part_is_computed_by_exactly_one_process():
     parts = [np.array([row]) for row in range(7)]
     for size in (2, 3, 9):
         taken = [team_of(size, index).share(parts) for index in range(size)]
-        assert sorted(number for one in taken for number, _ in one) == list(range(7))
-        assert all(part is parts[number] for one in taken for number, part in one)
+        assert sorted(part.number for one in taken for part in one) == list(range(7))
+        assert all(part.counts and part.rows is parts[part.number] for one in taken for part in one)
         assert max(map(len, taken)) - min(map(len, taken)) <= 1

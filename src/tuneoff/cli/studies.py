@@ -50,6 +50,10 @@ def run(
         int | None,
         typer.Option("--processes", metavar="N", min=1, help="Share each batch out to N processes (or GPUs)."),
     ] = None,
+    shard: Annotated[
+        bool,
+        typer.Option("--shard", help="With --processes: split weights, gradients and moments among them (FSDP)."),
+    ] = False,
     gpus: Annotated[
         int | None, typer.Option("--gpus", metavar="N", min=0, help="With Ray: GPUs of each stage.")
     ] = None,
@@ -70,9 +74,10 @@ def run(
         from tuneoff.commands.run import run_command
         from tuneoff.commands.where import executor_of, followed
 
-        if followed(read):
+        if followed(read, shard=shard):
             raise typer.Exit
-        with executor_of(read, executor, processes, address=address, cpus=cpus, gpus=gpus) as execute:
+        where = executor_of(read, executor, processes, address=address, cpus=cpus, gpus=gpus, shard=shard)
+        with where as execute:
             directory = out or Path("runs") / read.study.name
             status = run_command(read, directory, force or [], lang.value, track or [], execute)
     raise typer.Exit(status)

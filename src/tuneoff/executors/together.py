@@ -34,15 +34,19 @@ LEAVES_WITHIN = 10.0  # seconds that a process has to end in before it is ended
 
 
 class Together:
-    """Computes plans in this process, the first of a team whose others follow it (see `follow`)."""
+    """Computes plans in this process, the first of a team whose others follow it (see `follow`).
 
-    def __init__(self) -> None:
+    `shard` splits each stage's weights among them, where that can be.
+    """
+
+    def __init__(self, shard: bool = False) -> None:
+        self._shard = shard
         self._team: Team | None = None
 
     def __call__(self, plan: Plan, places: Mapping[Place, Workplace], store: Store, observer: Observer) -> None:
         """Compute all stages that are not done, as `executors.local.run_plan` does, the batches shared out."""
         if self._team is None:
-            self._team = Team(next(iter(places.values())).accelerator)
+            self._team = Team(next(iter(places.values())).accelerator, shard=self._shard)
         run_plan(plan, places, store, observer, self._compute)
 
     def _compute(
@@ -60,9 +64,10 @@ class Together:
             self._team.same(())
 
 
-def follow(read: "ReadStudy") -> None:
+def follow(read: "ReadStudy", *, shard: bool) -> None:
     """Take part in the stages of a study that the first process computes, until it says that there are no more.
 
+    Their weights are split if `shard` is set, as it is in the first process, and they can be.
     What is wrong with the study is left to the first process to say.
     """
     from tuneoff.running import prepare
@@ -72,7 +77,7 @@ def follow(read: "ReadStudy") -> None:
         places = prepare(read, _Silent()).places
     except TuneoffError:
         return
-    team = Team(next(iter(places.values())).accelerator)
+    team = Team(next(iter(places.values())).accelerator, shard=shard)
     while order := team.same(()):
         stage, ancestors, root = order
         follow_stage(stage, places[stage.address.place], ancestors, Store(Path(root)), team)
@@ -103,15 +108,15 @@ class _Silent:
 
 
 @contextmanager
-def joined() -> Iterator[Together]:
+def joined(shard: bool) -> Iterator[Together]:
     """Give the executor of a first process whose others were started by a launcher (`torchrun`)."""
-    executor = Together()
+    executor = Together(shard)
     yield executor
     executor.dismiss()
 
 
 @contextmanager
-def processes_executor(count: int, threads: int | None) -> Iterator[Together]:
+def processes_executor(count: int, threads: int | None, *, shard: bool) -> Iterator[Together]:
     """Start this very command `count - 1` times more, and give the executor that shares stages with them.
 
     Each process has `threads`, by default its part of those that there are.
@@ -124,7 +129,7 @@ def processes_executor(count: int, threads: int | None) -> Iterator[Together]:
     with tempfile.TemporaryFile() as said:
         others = [_start(number, common, said) for number in range(1, count)]
         os.environ.update({**common, NUMBER: "0", "LOCAL_RANK": "0"})
-        executor, over = Together(), threading.Event()
+        executor, over = Together(shard), threading.Event()
         threading.Thread(target=_watch, args=(others, said, over), daemon=True).start()
         try:
             yield executor

@@ -20,10 +20,10 @@ def keep_if_best(job: Job, state: TrainingState) -> None:
     best = state.best
     if best is not None and merit(row["accuracy"], row["loss"], by) <= merit(best.accuracy, best.loss, by):
         return
-    weights = best.weights if best else {name: torch.empty_like(v, device="cpu") for name, v in job.trained.items()}
+    weights = best.weights if best else {name: torch.empty(v.shape, dtype=v.dtype) for name, v in job.trained.items()}
     with torch.no_grad():
         for name, value in job.trained.items():
-            weights[name].copy_(value)
+            weights[name].copy_(job.team.whole(value))
     state.best = Best(row["stage_step"], row["accuracy"], row["loss"], weights)
 
 
@@ -33,5 +33,5 @@ def put_best_back(job: Job, state: TrainingState) -> int:
         return state.step
     with torch.no_grad():
         for name, value in state.best.weights.items():
-            job.trained[name].copy_(value)
+            job.trained[name].copy_(job.team.own(value, job.trained[name]))
     return state.best.step

@@ -15,8 +15,11 @@ SHARE_OF_FREE = 0.8  # the rest is for fragments, the kernels' workspace and wha
 MOST_TOKENS = 65_536  # a GPU is busy with far fewer; more would only cost memory
 
 
-def execution_now(stage: PlannedStage, place: Workplace) -> Execution:
-    """Return how a stage that starts now is computed: as the study says, its budget chosen if that is left to us."""
+def execution_now(stage: PlannedStage, place: Workplace, shards: int = 1) -> Execution:
+    """Return how a stage that starts now is computed: as the study says, its budget chosen if that is left to us.
+
+    Its weights, gradients and moments are split among so many `shards`.
+    """
     if not place.automatic_budget:
         return place.execution
     how = place.execution
@@ -26,6 +29,8 @@ def execution_now(stage: PlannedStage, place: Workplace) -> Execution:
     texts = texts_of(place.tokens())
     free = free_bytes(place.accelerator.device, place.limit)
     fixed = fixed_on_gpu(cost, texts.used)
+    if shards > 1:  # what is brought together at a time is less than all weights
+        fixed = fixed // shards + cost.weight_bytes
     chosen = choose_micro_tokens(free, fixed, cost.per_token, longest(texts.lengths))
     return replace(how, micro_tokens=chosen)
 

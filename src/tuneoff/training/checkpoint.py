@@ -32,8 +32,15 @@ class Checkpointer:
         self._last = time.monotonic()
 
     def save_when_due(self, job: Job, state: TrainingState, optimizer: torch.optim.Optimizer, now: bool) -> None:
-        """Save if the interval has passed or `now` is set, unless losses are still on the device."""
+        """Save if the interval has passed or `now` is set, unless losses are still on the device.
+
+        Of a team, the first process saves; where the weights are split, the others hand it their parts.
+        """
         due = time.monotonic() - self._last >= self.interval and not state.pending
+        if job.team.sharded:
+            due = job.team.any(due)
+        elif job.team.index > 0:
+            return
         if state.step == job.budget.steps or not (due or now):
             return
         begun = time.monotonic()
@@ -44,10 +51,13 @@ class Checkpointer:
 
 def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) -> None:
     """Write weights, optimizer, position, history and logits to one safetensors file, whole or not at all."""
-    tensors = {f"weights/{name}": value.detach() for name, value in job.trained.items()}
+    whole = job.team.whole
+    tensors = {f"weights/{name}": whole(value) for name, value in job.trained.items()}
     slots = optimizer.state_dict()
     for slot, values in slots["state"].items():
-        tensors |= {f"optimizer/{slot}/{name}": torch.as_tensor(value) for name, value in values.items()}
+        tensors |= {f"optimizer/{slot}/{name}": whole(torch.as_tensor(value)) for name, value in values.items()}
+    if job.team.index > 0:
+        return
     for (split, step), logits in state.logits.items():
         tensors[f"logits/{split}/{step}"] = torch.from_numpy(logits)
     if state.best:
@@ -67,7 +77,7 @@ def save(path: Path, key: str, job: Job, state: TrainingState, optimizer: torch.
     if state.best:
         facts["best"] = {"step": state.best.step, "accuracy": state.best.accuracy, "loss": state.best.loss}
     header = {"state": json.dumps(facts, allow_nan=False), **UNSEALED}
-    contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
 
     def write(temporary: Path) -> None:
         save_tensors(temporary, contiguous, header)
@@ -89,14 +99,17 @@ def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) ->
     if "best" in facts:
         state.best = Best(**facts["best"], weights={})
     slots: dict[int, dict[str, Any]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     with safe_open(path, framework="pt") as file, torch.no_grad():
         for name in file.keys():  # noqa: SIM118 (not a mapping: it has no iterator)
             kind, rest = name.split("/", 1)
             value = file.get_tensor(name)
             if kind == "weights":
-                job.trained[rest].copy_(value)
+                job.trained[rest].copy_(job.team.own(value, job.trained[rest]))
             elif kind == "optimizer":
                 slot, field = rest.split("/", 1)
+                whole = value.shape == parameters[int(slot)].shape  # a moment; else the number of steps
+                value = job.team.own(value, parameters[int(slot)]) if whole else value
                 slots.setdefault(int(slot), {})[field] = value
             elif kind == "best":
                 assert state.best is not None

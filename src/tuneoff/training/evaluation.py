@@ -68,23 +68,16 @@ def texts_of(job: Job) -> TokenInputs:
 def _computed(job: Job, state: TrainingState, split: str, compute: Callable[[Rows], Tensor]) -> Tensor:
     """Return what is computed of a whole split, in row order, float32 on the CPU, in parts of like length."""
     job.classifier.eval()
-    read = padded = 0
     found: list[tuple[Rows, Tensor]] = []
-
-    def counted(rows: Rows) -> Tensor:
-        nonlocal read, padded
-        values = compute(rows)
-        real, computed = job.inputs.tokens(split, rows)
-        read, padded = read + real, padded + computed
-        return values
 
     def need_less(left: Rows) -> bool:
         return ease(job, state, split, left, gradients=False)
 
-    with torch.inference_mode(), job.autocast():
+    with job.team.without_gradients(), job.autocast():
         for batch in _batches(job, len(job.labels[split])):
-            found += in_parts(job.inputs, split, batch, counted, need_less, job.team)
-    read, padded = job.team.total(read, padded)
+            found += in_parts(job.inputs, split, batch, compute, need_less, job.team)
+    tokens = [job.inputs.tokens(split, rows) for rows, _ in found]
+    read, padded = job.team.total(sum(real for real, _ in tokens), sum(computed for _, computed in tokens))
     state.tokens["evaluated"] += read
     state.tokens["computed"] += padded
     together = torch.zeros(len(job.labels[split]), job.team.most(found[0][1].shape[1] if found else 0))

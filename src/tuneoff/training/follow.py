@@ -7,13 +7,15 @@ import torch
 from tuneoff.planned import PlannedStage
 from tuneoff.store import CHECKPOINT, Store
 from tuneoff.training.build import Ancestor
-from tuneoff.training.checkpoint import restore
+from tuneoff.training.checkpoint import Checkpointer, restore
 from tuneoff.training.job import Execution
 from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
 from tuneoff.training.memory import release
+from tuneoff.training.ready import prepared
+from tuneoff.training.sharding import hand_over, split_if_asked
 from tuneoff.training.shortage import SHORTAGES, is_shortage
-from tuneoff.training.stage import Watch, job_of, prepared
+from tuneoff.training.stage import Watch, job_of
 from tuneoff.training.state import Divergence, Interrupted
 from tuneoff.training.team import Team
 from tuneoff.training.workplace import Workplace
@@ -29,15 +31,22 @@ def follow_stage(
     team.wait()  # the first process has computed what is kept in the cache
     with limited(place.limit, place.accelerator.device):
         ready = prepared(stage, place, ancestors, execution)
+        ready, team = split_if_asked(stage, place, ready, team)
         job = job_of(stage, place, ready, Watch(), team)
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
-        state = restore(store.folder(stage.address) / CHECKPOINT, stage.key, job, optimizer)
+        checkpoint = store.folder(stage.address) / CHECKPOINT
+        state = restore(checkpoint, stage.key, job, optimizer)
+        keeper = Checkpointer(checkpoint, stage.key)
+        job.save = lambda state, optimizer, now: keeper.save_when_due(job, state, optimizer, now)
         try:
             train(job, state, optimizer)
+            del optimizer
+            if team.sharded:
+                hand_over(ready, team)
         except (Divergence, Interrupted):
             pass
         except SHORTAGES as error:
             if not is_shortage(error):
                 raise
-    del optimizer, job, ready
+    del job, ready
     release()

@@ -17,8 +17,9 @@ from tuneoff.training.evaluation import evaluate
 from tuneoff.training.job import Job
 from tuneoff.training.limit import limited
 from tuneoff.training.outcome import prediction_frame
+from tuneoff.training.ready import Ready, prepared
 from tuneoff.training.shortage import SHORTAGES
-from tuneoff.training.stage import Ready, Watch, job_of, prepared
+from tuneoff.training.stage import Watch, job_of
 from tuneoff.training.state import Divergence, TrainingState
 from tuneoff.training.workplace import Workplace
 

@@ -77,7 +77,7 @@ def take_step(job: Job, state: TrainingState, optimizer: torch.optim.Optimizer) 
         job.technique.train_mode(job.classifier)
         with agreed(job.team):
             loss, correct, tokens, computed = _accumulate_gradients(job, rows, partners, state.step)
-        job.team.add_gradients(parameters)
+        job.team.add_gradients(job.trained.values())
         job.team.add(loss, correct)
         tokens, computed = job.team.total(tokens, computed)
         return loss, correct, tokens, computed, _clip(job, parameters)
@@ -113,8 +113,7 @@ def _fit(job: Job, state: TrainingState) -> None:
 def _select_trainable(job: Job, step: int) -> list[torch.nn.Parameter]:
     """Let the parameters that this step trains get gradients, and no others."""
     chosen = set(job.technique.trainable_at(step, job.budget.steps, job.trained.keys()))
-    for name, parameter in job.trained.items():
-        parameter.requires_grad_(name in chosen)
+    job.team.select(job.trained, chosen)
     return [parameter for name, parameter in job.trained.items() if name in chosen]
 
 
@@ -136,7 +135,7 @@ def _accumulate_gradients(job: Job, rows: Rows, partners: Rows | None, step: int
     correct = torch.zeros((), device=job.device)
     tokens = computed = 0
     read = rows if partners is None else np.stack([rows, partners])
-    for number, part in job.team.share(job.inputs.parts("train", read)):
+    for number, part, counts in job.team.share(job.inputs.parts("train", read)):
         if job.team.size > 1:  # masks must not depend on who computes a part
             torch.manual_seed(derive(job.seed_dropout, "step", step, "part", number))
         chosen = read[..., part].reshape(-1)
@@ -148,7 +147,9 @@ def _accumulate_gradients(job: Job, rows: Rows, partners: Rows | None, step: int
             else:
                 logits, losses = _of_pairs(job, chosen, labels)
         share = losses.sum() / len(rows)
-        job.accelerator.backward(share)
+        job.accelerator.backward(share if counts else 0 * share)
+        if not counts:
+            continue
         loss += share.detach()
         correct += (logits.detach().argmax(dim=1) == labels).sum()
         real, padded = job.inputs.tokens("train", chosen)
@@ -169,8 +170,7 @@ def _of_pairs(job: Job, rows: Rows, labels: Tensor) -> tuple[Tensor, Tensor]:
 def _clip(job: Job, parameters: list[torch.nn.Parameter]) -> Tensor:
     """Return the norm of the gradient, which is clipped if the stage asks for it."""
     limit = job.optimization.max_grad_norm
-    norm: Tensor = torch.nn.utils.clip_grad_norm_(parameters, float("inf") if limit == "off" else limit)
-    return norm
+    return job.team.number(torch.nn.utils.clip_grad_norm_(parameters, float("inf") if limit == "off" else limit))
 
 
 def _flush(job: Job, state: TrainingState) -> None:

@@ -19,7 +19,7 @@ from tuneoff.training.workplace import Workplace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tuneoff.training.stage import Ready
+    from tuneoff.training.ready import Ready
 
 
 def record_of(
@@ -49,6 +49,7 @@ def record_of(
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             "precision": place.precision,
             "processes": team.size,
+            "sharded": team.sharded,
             **asdict(ready.execution),
             **eased(state.history),
             "packages": package_versions(),

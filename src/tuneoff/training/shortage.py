@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuneoff.errors import ExecutorError
 from tuneoff.models.checkpointing import checkpoint_layers
 from tuneoff.training.hidden_inputs import HiddenInputs
 from tuneoff.training.inputs import Inputs, TokenInputs
@@ -83,13 +84,22 @@ def within_memory(attempt: Callable[[], Result], ease: Callable[[], bool]) -> Re
 
 @contextmanager
 def agreed(team: Team) -> Iterator[None]:
-    """Raise MemoryError in all processes of a team where memory runs out in any, so that they go on alike."""
+    """Raise MemoryError in all processes of a team where memory runs out in any, so that they go on alike.
+
+    Raises ExecutorError where the weights are sharded: the others wait for this process within a layer, and cannot be
+    told.
+    """
     told = None
     try:
         yield
     except SHORTAGES as error:
         if team.size == 1 or not is_shortage(error):
             raise
+        if team.sharded:
+            raise ExecutorError(
+                f"--shard: out of memory in process {team.index + 1} of {team.size} ({said(error)}); lower "
+                "protocol.micro_tokens, or take more processes, and run the same command again to go on"
+            ) from error
         told = said(error)
     if team.any(told is not None):
         raise MemoryError(told or "memory ran out in another of the processes")
@@ -108,20 +118,24 @@ def in_parts(
     Where memory runs out, `ease` gets the rows that are left, which are then cut anew; see `within_memory`.
     """
     found: list[tuple[Rows, Tensor]] = []
-    waiting = [rows[part] for _, part in team.share(inputs.parts(split, rows))]
+    waiting = team.share(inputs.parts(split, rows))
+    of = rows
 
     def attempt() -> None:
         with agreed(team):
             while waiting:
-                found.append((waiting[0], compute(waiting[0])))
-                del waiting[0]
+                chosen = of[waiting[0].rows]
+                values = compute(chosen)
+                if waiting.pop(0).counts:
+                    found.append((chosen, values))
 
     def need_less() -> bool:
+        nonlocal of, waiting
         if team.size > 1:  # processes have come to different rows, and must cut the same ones
             found.clear()
-        left = rows if team.size > 1 else np.concatenate(waiting)
+        left = rows if team.size > 1 else of[np.concatenate([part.rows for part in waiting])]
         eased = ease(left)
-        waiting[:] = [left[part] for _, part in team.share(inputs.parts(split, left))]
+        of, waiting = left, team.share(inputs.parts(split, left))
         return eased
 
     within_memory(attempt, need_less)
