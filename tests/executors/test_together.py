@@ -79,11 +79,12 @@ def lived(folder):
 
 
 @pytest.mark.slow
-def test_killed_or_stopped_it_goes_on(study, run, tmp_path):
+@pytest.mark.parametrize("options", [(), ("--shard",)], ids=["whole", "split"])
+def test_killed_or_stopped_it_goes_on(study, run, tmp_path, options):
     read = study(["full"], "qwen3", micro_tokens=24, steps=300, eval_every=100)
-    whole = run(read, "whole", 2)
+    whole = run(read, "whole", 2, *options)
     for which, status, word in (("other", 2, "one of the processes has ended"), ("stop", 130, "interrupted")):
-        process = run.started(read, "cut", 2, start_new_session=True)
+        process = run.started(read, "cut", 2, *options, start_new_session=True)
         accounts = tmp_path / "cut" / "stages"
         before = lived(accounts)
         while lived(accounts) < before + 2 and process.poll() is None:  # it has begun, and a second has passed
@@ -95,7 +96,7 @@ def test_killed_or_stopped_it_goes_on(study, run, tmp_path):
             os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=300)[0]
         assert process.returncode == status and word in said, said
-    cut = run(read, "cut", 2)
+    cut = run(read, "cut", 2, *options)
     assert json.dumps([row["loss"] for row in whole.history(whole.records()[0].address)]) == json.dumps(
         [row["loss"] for row in cut.history(cut.records()[0].address)]
     )

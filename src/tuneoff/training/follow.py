@@ -1,6 +1,7 @@
 """A stage as the other processes of a team take part in it: they compute, and write nothing."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
@@ -36,8 +37,7 @@ def follow_stage(
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         checkpoint = store.folder(stage.address) / CHECKPOINT
         state = restore(checkpoint, stage.key, job, optimizer)
-        keeper = Checkpointer(checkpoint, stage.key)
-        job.save = lambda state, optimizer, now: keeper.save_when_due(job, state, optimizer, now)
+        job.save = partial(Checkpointer(checkpoint, stage.key).save_when_due, job)
         try:
             train(job, state, optimizer)
             del optimizer

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,8 +71,7 @@ def run_stage(
         optimizer = job.technique.optimizer(ready.trained, stage.optimization)
         state = restore(checkpoint, stage.key, job, optimizer)
         lost = attempts.seconds_lost(state.elapsed + ready.seconds_before)
-        keeper = Checkpointer(checkpoint, stage.key)
-        job.save = lambda state, optimizer, now: keeper.save_when_due(job, state, optimizer, now)
+        job.save = partial(Checkpointer(checkpoint, stage.key).save_when_due, job)
         try:
             train(job, state, optimizer)
             del optimizer  # its moments are not needed any more, and the whole table is to come back
