@@ -21,6 +21,7 @@ from tuneoff.planned import PlannedStage
 from tuneoff.techniques.base import Technique
 from tuneoff.training.build import Ancestor, trainable
 from tuneoff.training.inputs import TokenInputs
+from tuneoff.training.memory import release
 from tuneoff.training.order import Rows
 from tuneoff.training.ready import Ready, prepared
 from tuneoff.training.team import Part, Team
@@ -123,6 +124,7 @@ def together_again(
 ) -> Ready:
     """Return a stage that has been trained as if its weights had never been split; the others `hand_over` theirs."""
     values = hand_over(ready, team)
+    release()
     again = prepared(stage, place, ancestors, ready.execution)
     with torch.no_grad():
         for name, value in values.items():
