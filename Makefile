@@ -13,11 +13,11 @@ SOAK ?=
 # The tests run in two processes, each with one thread: more would fight for two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-slow test-all soak check docs format bench bench-full clean
+.PHONY: help demo test test-slow test-4bit test-all soak browser check docs format bench bench-full clean
 .DELETE_ON_ERROR:
 
 help: ## list these words
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 demo: $(VENV)/installed $(MODEL)/origin.json ## install tuneoff into .venv, make the demo's model, run the demo study
 	$(BIN)/tuneoff run demo
@@ -28,7 +28,14 @@ test: $(VENV)/installed-dev ## the quick tests
 test-slow: $(VENV)/installed-dev $(MODEL)/origin.json ## the tests that need a pre-trained model, or time
 	TUNEOFF_TEST_MODEL=$(MODEL) $(PYTEST) -m slow
 
-test-all: test test-slow ## all tests
+test-4bit: $(VENV)/4bit/installed ## the tests of models in 4 bits, with bitsandbytes beside .venv's packages
+	PYTHONPATH=$(VENV)/4bit $(PYTEST) tests/models/test_quantised.py tests/training/test_stage_4bit.py \
+	  tests/exporting/test_4bit.py
+
+test-all: test test-slow test-4bit ## all tests
+
+browser: ## Debian's Chromium for the report's tests, which are skipped where there is none; needs root
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium)
 
 soak: $(VENV)/installed-dev ## kill a small study 100 times and compare it with an undisturbed one: 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tools/soak.py $(SOAK)
@@ -71,6 +78,12 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing tuneoff and its tools into $(VENV); the first time, with torch, takes minutes"
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/installed
+
+# Apart from .venv: where it is found, every `import peft` takes a second longer.
+$(VENV)/4bit/installed: constraints.txt | $(VENV)/installed-dev
+	rm -rf $(VENV)/4bit
+	$(PIP) --no-deps --target $(VENV)/4bit bitsandbytes
+	@touch $@
 
 $(MODEL)/origin.json: tools/fetch_demo_model.py | $(BIN)/python
 	@$(MAKE) --no-print-directory -s $(VENV)/installed
