@@ -78,7 +78,10 @@ def split_if_asked(stage: PlannedStage, place: Workplace, ready: Ready, team: Te
     if not team.shard:
         return ready, team
     if reason := why_whole(ready, place):
-        place.note(f"{stage.address.chain}: every process has all its weights in spite of --shard, for {reason}")
+        told = f"{stage.address.chain}: every process has all its weights in spite of --shard, for {reason}"
+        if told not in team.told:  # once for all seeds
+            team.told.add(told)
+            place.note(told)
         return ready, team
     mesh = init_device_mesh(place.accelerator.device.type, (team.size,))
     # A head that is fitted at once, by no step, is fitted by each process.

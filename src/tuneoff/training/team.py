@@ -29,7 +29,7 @@ class Team:
     """The processes that accelerate has brought together; this process alone where `accelerator` is None.
 
     Each has all weights, gradients and moments; `sharding.ShardedTeam` has them split. `shard` says that the user asks
-    for that, where it can be.
+    for that, where it can be, and `told` what was said of where it cannot.
 
     Every method but `share` and `select` is called by all processes at the same point, and gives the same in each.
     """
@@ -43,6 +43,7 @@ class Team:
         self.size: int = accelerator.num_processes if accelerator else 1
         self.index: int = accelerator.process_index if accelerator else 0
         self.shard = shard
+        self.told: set[str] = set()
         self._device: torch.device = accelerator.device if accelerator else torch.device("cpu")
 
     def share(self, parts: Sequence[Rows]) -> list[Part]:
