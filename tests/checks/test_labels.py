@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -42,6 +43,14 @@ def test_a_class_with_few_rows(patient, rows, not_fine):
     finding = the_one(not_fine, patient(train, test))
     assert finding.severity == "warning"
     assert finding.sentence == "Classes with fewer than 10 rows of train: 'maybe' 9."
+
+
+def test_a_class_with_nearly_all_rows_beside_one_with_few(patient, rows, not_fine):
+    train = rows(91, labels=["no"]) + rows(9, 5000, labels=["yes"])
+    finding = the_one(not_fine, patient(train, rows(91, 7000, labels=["no"]) + rows(9, 9000, labels=["yes"])))
+    assert finding.sentence == (
+        "91.0% of the 100 train rows have the label 'no'; classes with fewer than 10 rows of train: 'yes' 9."
+    )
 
 
 @pytest.mark.parametrize("split", ["test", "dev"])
@@ -109,6 +118,10 @@ def test_near_duplicates_with_different_labels_are_a_note(patient, rows, not_fin
         and "11 and 30" in finding.sentence
     )
     assert finding.evidence == {"pairs": 1, "rows_looked_at": 60, "examples": [[11, 30]]}
+    train[31]["premise"], train[31]["hypothesis"] = train[30]["premise"], train[30]["hypothesis"] + " leaf"
+    said = the_one(not_fine, patient(train)).sentence
+    assert re.search(r"different labels: [23] pairs of train rows, such as rows 11 and 30", said)
+    train[31] = {**train[31], "premise": rows(1, 3000)[0]["premise"]}
     train[30]["label"] = train[11]["label"]
     assert not_fine(CHECK, patient(train)) == []
 

@@ -6,8 +6,9 @@ import psutil
 import pytest
 import torch
 
-from tuneoff.checks import memory
-from tuneoff.checks.memory import Memory, need
+from tuneoff.checks import room as room_module
+from tuneoff.checks.memory import Memory
+from tuneoff.checks.room import need
 from tuneoff.commands.plan import describe_plan
 from tuneoff.footprint import costs_by_kind, kind_of, texts_of
 from tuneoff.running import compute_study
@@ -29,7 +30,7 @@ def machine(monkeypatch, tmp_path):
         path = tmp_path / "memory.max"
         if group is not None:
             path.write_text(f"{group}\n")
-        monkeypatch.setattr(memory, "CGROUP_MAX", path)
+        monkeypatch.setattr(room_module, "CGROUP_MAX", path)
 
     make()
     return make
@@ -107,7 +108,7 @@ def test_what_this_process_takes_already_is_part_of_what_is_predicted(patient, m
 
 
 def test_under_a_limit_smaller_micro_batches_may_do(patient, machine, monkeypatch):
-    monkeypatch.setattr(memory, "data_bytes", lambda: 200 * 10**6)
+    monkeypatch.setattr(room_module, "data_bytes", lambda: 200 * 10**6)
     made = patient(techniques=["full"])
     (place,), needed = made.places, peak(made)
     place.limit = needed

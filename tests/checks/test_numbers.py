@@ -43,6 +43,14 @@ def test_logits_that_overflow_are_found(loop):
     assert found.severity == "error" and found.sentence == "Logits are not finite at this precision."
 
 
+def test_gradients_that_are_no_numbers_are_found(loop):
+    sick = loop("full")
+    sick.loss = lambda found, wanted: (found - found.detach()).abs().sqrt().sum() * 0
+    (found,) = Numbers().of_loop(sick)
+    assert found.severity == "error" and found.sentence.startswith("Gradients (backbone.")
+    assert "overflows above 65,504" in found.advice
+
+
 def test_gradients_that_vanish_in_half_precision_are_found(loop):
     sick = loop("full")
     sick.model.backbone.half()

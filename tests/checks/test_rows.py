@@ -1,26 +1,8 @@
 import numpy as np
-import pytest
 
-from tuneoff.checks.rows import label_numbers, labelled, numbers, share, trained_data
+from tuneoff.checks.rows import label_numbers, labelled, numbers, trained_data
 from tuneoff.tasks.data_set import Split
 from tuneoff.tasks.splits import take
-
-
-@pytest.mark.parametrize(
-    ("part", "whole", "expected"),
-    [
-        (0, 7, "0%"),
-        (7, 7, "100%"),
-        (1, 3, "33%"),
-        (1, 100, "1.0%"),
-        (999, 1000, "99.9%"),
-        (1, 10_000, "less than 0.1%"),
-        (1, 1000, "0.1%"),
-        (9_999, 10_000, "more than 99.9%"),
-    ],
-)
-def test_shares_are_never_rounded_to_none_or_all(part, whole, expected):
-    assert share(part, whole) == expected
 
 
 def test_rows_are_named_by_their_numbers_in_the_file():

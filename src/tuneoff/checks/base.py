@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuneoff.checks.finding import Finding, Severity
+from tuneoff.checks.messages import Message, Speaker, Texts, spoken
 
 if TYPE_CHECKING:
     from tuneoff.checks.loop import Loop
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Check:
-    """One thing that can be wrong. A subclass gives a name, the question that it answers, and how it finds out.
+    """One thing that can be wrong. A subclass gives a name, the question that it answers, words, and how it finds out.
+
+    `words` are its messages by language and id; how values stand in them, `messages.Speaker` tells. A report takes them
+    from the check's file, so that is named as the check, `_` for `-`, and imports no torch unless it is asked.
 
     `quick` checks take seconds at most, and are made before every run. `of_study` looks at a study before it runs.
     Of several tasks it is asked about one after the other, unless the check takes a study as a `whole`.
@@ -23,6 +27,7 @@ class Check:
 
     name: ClassVar[str]
     question: ClassVar[str]
+    words: ClassVar[Mapping[str, Texts]]
     quick: ClassVar[bool] = False
     whole: ClassVar[bool] = False
 
@@ -40,8 +45,20 @@ class Check:
         sentence: str,
         advice: str | None = None,
         *,
-        about: str | None = None,
+        about: str | Message | None = None,
         evidence: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> Finding:
-        """Return a finding of this check."""
-        return Finding(self.name, severity, sentence, advice, about, evidence or {})
+        """Return a finding of this check: `sentence` and `advice` are ids of its words, `values` what stands in them.
+
+        `about` is a name, or a message where it is more than that.
+        """
+        from tuneoff.report.words import WORDS
+
+        said: dict[str, Any] = {"sentence": sentence, "values": dict(values or {})}
+        if advice is not None:
+            said["advice"] = advice
+        if isinstance(about, dict):
+            said["about"] = about
+        texts: dict[str, Any] = {"about": about, **spoken(said, Speaker(self.words, WORDS))}
+        return Finding(self.name, severity, **texts, evidence=evidence or {}, said=said)

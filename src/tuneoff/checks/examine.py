@@ -1,7 +1,6 @@
 """Making the checks: of a study before it runs, all of them or the quick ones, and what they found."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tuneoff.checks import all_checks
@@ -47,8 +46,7 @@ def _of_study(check: Check, patient: "Patient") -> Iterator[Finding]:
         return
     for one in tasks:
         for finding in _guarded(check, check.of_study(one)):
-            about = f"{one.task_name}: {finding.about}" if finding.about else one.task_name
-            yield replace(finding, about=about)
+            yield finding.of_task(one.task_name)
 
 
 def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -56,8 +54,7 @@ def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except (TuneoffError, RuntimeError, ValueError) as error:
-        sentence = f"This check could not be made: {str(error).rstrip('.')}."
-        yield check.finding("warning", sentence, "What it looks for is not known.")
+        yield check.finding("warning", "unmade", "unmade.advice", values={"reason": str(error).rstrip(".")})
 
 
 def check_names(names: Sequence[str]) -> None:

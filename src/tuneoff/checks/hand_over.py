@@ -3,10 +3,11 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
+from tuneoff.checks.messages import message
 
 if TYPE_CHECKING:
     from tuneoff.checks.patient import Patient
@@ -15,12 +16,25 @@ if TYPE_CHECKING:
 
 STEPS, RATE = 3, 1e-3
 
+ENGLISH = {
+    "other_logits": "It starts with other logits than {parent} ended with: they differ by {apart:.2g} of their size.",
+    "put_in_place": "What the first stage trained (head, adapters, layers) must be in place before the second begins.",
+    "same": "After {steps} steps of {parent} it starts with the same logits, to {apart:.1g}.",
+}
+RUSSIAN = {
+    "other_logits": "Логиты в начале стадии не те, какими их оставила {parent}: расхождение составляет {apart:.2g} их "
+    "величины.",
+    "put_in_place": "Всё, что обучила первая стадия (голова, адаптеры, слои), должно стоять на месте до начала второй.",
+    "same": "Логиты в начале стадии те же, какими их оставила {parent} (шагов: {steps}), с точностью до {apart:.1g}.",
+}
+
 
 class HandOver(Check):
     """The logits at the end of a stage, and at the start of the one after it."""
 
     name = "hand-over"
     question = "Does each later stage start with the logits that the stage before it ended with?"
+    words: ClassVar = {"en": ENGLISH, "ru": RUSSIAN}
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
         """Train each parent stage for a few steps from where its own parents stand, and build its child from it.
@@ -44,7 +58,7 @@ class HandOver(Check):
         from tuneoff.training.build import Ancestor
         from tuneoff.training.device import autocast
 
-        about = f"{child.address.chain} on {place.model.name}"
+        about = message("stage", technique=child.address.chain, model=place.model.name)
         loop = loop_of(parent, place)
         loop.train(STEPS, RATE)
         ended, limit = loop.evaluated(loop.rows), loop.tolerance
@@ -60,14 +74,7 @@ class HandOver(Check):
             started = inputs_of(place, {"examples": tokens}).logits(classifier, "examples", rows).double().cpu()
         apart = distance(ended, started)
         evidence = {"difference": apart, "steps": STEPS, "tolerance": limit}
+        values = {"parent": parent.address.chain, "apart": apart, "steps": STEPS}
         if apart > limit:
-            return self.finding(
-                "error",
-                f"It starts with other logits than {parent.address.chain} ended with: they differ by {apart:.2g} of "
-                "their size.",
-                "What the first stage trained (head, adapters, layers) must be in place before the second begins.",
-                about=about,
-                evidence=evidence,
-            )
-        sentence = f"After {STEPS} steps of {parent.address.chain} it starts with the same logits, to {apart:.1g}."
-        return self.finding("fine", sentence, about=about, evidence=evidence)
+            return self.finding("error", "other_logits", "put_in_place", about=about, evidence=evidence, values=values)
+        return self.finding("fine", "same", about=about, evidence=evidence, values=values)

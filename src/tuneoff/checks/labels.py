@@ -2,18 +2,18 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
 from tuneoff.checks.likeness import near_pairs, normalised_keys, spread_evenly
-from tuneoff.checks.rows import MOST_NAMED, label_numbers, labelled, numbers, quoted, share, trained_data
-from tuneoff.checks.tables import chi_square, p_said
+from tuneoff.checks.messages import first_of, message
+from tuneoff.checks.rows import MOST_NAMED, label_numbers, labelled, numbers, quoted, trained_data
+from tuneoff.checks.tables import chi_square
 from tuneoff.tasks.data_set import ALSO, Split, TaskData
-from tuneoff.words import listed
 
 if TYPE_CHECKING:
     from tuneoff.checks.patient import Patient
@@ -24,6 +24,81 @@ FEWEST_ROWS = 10
 CERTAIN, LARGE = 0.001, 0.1
 MOST_ROWS = 10_000
 """Rows of train that are held against each other; of more, so many evenly spaced ones."""
+
+ENGLISH = {
+    "spread": "The {rows:,} train rows have the labels {named}{more}.",
+    "label": "{label} {share:share}",
+    "commonest": "{share:Share} of the {rows:,} train rows have the label {label}.",
+    "rare": "Classes with fewer than {fewest} rows of train: {named}{more}.",
+    "commonest_and_rare": "{share:Share} of the {rows:,} train rows have the label {label}; classes with fewer than "
+    "{fewest} rows of train: {named}{more}.",
+    "class": "{label} {count}",
+    "macro_f1": "Look at macro F1 rather than accuracy, and give more rows of the rare classes, or join or drop them.",
+    "one_only": "All {rows:,} rows of {split} have the label {label}, so an accuracy means nothing.",
+    "every_label": "Give {split} rows of every label and raise task.limit if it is set.",
+    "one_only_further": "All {rows:,} rows of {split} have the label {label}, so its accuracy says how often that one "
+    "label is given.",
+    "every_label_further": "Give {split} rows of every label.",
+    "shares_differ": "The shares of the labels differ between train and test (label {label}: {train:share} and "
+    "{test:share}; chi-square {p:p}, V {v:.2f}).",
+    "cut_alike": "Cut train and test alike, by label, or report macro F1; the shares that are learned mislead on test.",
+    "shares_alike": "The shares of the labels differ little between train and test (label {label}: {train:share} and "
+    "{test:share}; chi-square {p:p}, V {v:.2f}).",
+    "names_alike": "Class names that differ in case, spaces or leading zeros alone count as different classes: "
+    "{named}{more}.",
+    "names": "{names:and}",
+    "one_way": "Write each label in one way in all files.",
+    "names_differ": "The {count} class names are clearly different, and the same in all splits.",
+    "none_opposite": "No two train rows have equal texts and different labels.",
+    "opposite": "{rows:,} of the {of:,} train rows ({share:share}) have the same texts as another row and another "
+    "label, such as rows {one} and {other} (counted from 0): {label} and {other_label}.",
+    "correct": "Correct the labels or remove the rows; nothing can learn both.",
+    "none_near": "No two train rows{sampled} are near-duplicates with different labels.",
+    "near_pair": "Near-duplicates with different labels: 1 pair of train rows{sampled}, such as rows {one} and {other} "
+    "(counted from 0).",
+    "near_pairs": "Near-duplicates with different labels: {pairs:,} pairs of train rows{sampled}, such as rows {one} "
+    "and {other} (counted from 0).",
+    "sampled": " of {rows:,} rows looked at, evenly spaced",
+    "read_some": "Read some of them: they may be contrasts that are meant, or mistakes.",
+}
+RUSSIAN = {
+    "spread": "Строк в train {rows:,}, метки: {named}{more}.",
+    "label": "{label} {share:share}",
+    "commonest": "{share:Share} строк train (всего {rows:,}) имеют метку {label}.",
+    "rare": "Классы, у которых в train меньше {fewest} строк: {named}{more}.",
+    "commonest_and_rare": "{share:Share} строк train (всего {rows:,}) имеют метку {label}; классы, у которых в train "
+    "меньше {fewest} строк: {named}{more}.",
+    "class": "{label} {count}",
+    "macro_f1": "Смотрите на макро-F1, а не на долю верных ответов, и добавьте строк редких классов либо объедините "
+    "или отбросьте эти классы.",
+    "one_only": "Все строки {split} ({rows:,}) имеют метку {label}, поэтому доля верных ответов ничего не значит.",
+    "every_label": "Добавьте в {split} строки с каждой из меток и увеличьте task.limit, если он задан.",
+    "one_only_further": "Все строки {split} ({rows:,}) имеют метку {label}, поэтому доля верных ответов на {split} "
+    "показывает лишь, как часто даётся эта метка.",
+    "every_label_further": "Добавьте в {split} строки с каждой из меток.",
+    "shares_differ": "Доли меток в train и test различаются (метка {label}: {train:share} и {test:share}; критерий "
+    "хи-квадрат, {p:p}, V = {v:.2f}).",
+    "cut_alike": "Делите данные на train и test с сохранением долей меток или приводите макро-F1: выученные доли на "
+    "test вводят в заблуждение.",
+    "shares_alike": "Доли меток в train и test различаются мало (метка {label}: {train:share} и {test:share}; критерий "
+    "хи-квадрат, {p:p}, V = {v:.2f}).",
+    "names_alike": "Имена классов, различающиеся лишь регистром, пробелами или ведущими нулями, считаются разными "
+    "классами: {named}{more}.",
+    "names": "{names:and}",
+    "one_way": "Пишите каждую метку одинаково во всех файлах.",
+    "names_differ": "Имена классов (всего {count}) различаются явно и одинаковы во всех выборках.",
+    "none_opposite": "В train нет строк с одинаковыми текстами и разными метками.",
+    "opposite": "Строк train, у которых тексты те же, что у другой строки, а метка другая: {rows:,} из {of:,} "
+    "({share:share}), например строки {one} и {other} (счёт от 0): {label} и {other_label}.",
+    "correct": "Исправьте метки или удалите эти строки: выучить обе метки невозможно.",
+    "none_near": "Нечётких дубликатов с разными метками в train нет{sampled}.",
+    "near_pair": "Нечёткие дубликаты с разными метками: одна пара строк train{sampled}, строки {one} и {other} (счёт "
+    "от 0).",
+    "near_pairs": "Нечёткие дубликаты с разными метками, пар строк train: {pairs:,}{sampled}, например строки {one} и "
+    "{other} (счёт от 0).",
+    "sampled": " (просмотрено строк {rows:,}, взятых через равные промежутки)",
+    "read_some": "Прочтите некоторые из них: это может быть намеренное противопоставление или ошибка.",
+}
 
 
 class Labels(Check):
@@ -42,6 +117,7 @@ class Labels(Check):
 
     name = "labels"
     question = "Are the labels spread well, and the same in all splits and for equal texts?"
+    words: ClassVar = {"en": ENGLISH, "ru": RUSSIAN}
     quick = True
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
@@ -52,7 +128,7 @@ class Labels(Check):
         yield self._shares(data)
         yield self._names(data)
         yield self._contradictions(data.splits["train"], data.classes)
-        yield self._near(data.splits["train"], data.classes)
+        yield self._near(data.splits["train"])
 
     def _balance(self, data: TaskData) -> Finding:
         counts = {name: _counts(split, data) for name, split in labelled(data).items()}
@@ -61,22 +137,15 @@ class Labels(Check):
         commonest = max(train, key=lambda label: train[label])
         rare = {label: count for label, count in train.items() if 0 < count < FEWEST_ROWS}
         evidence = {"counts": counts, "commonest": commonest, "commonest_share": train[commonest] / rows}
-        told = []
-        if train[commonest] > COMMONEST * rows:
-            told.append(
-                f"{share(train[commonest], rows)} of the {rows:,} train rows have the label {quoted(commonest)}"
-            )
-        if rare:
-            few = listed((f"{quoted(label)} {count}" for label, count in rare.items()), MOST_NAMED)
-            told.append(f"classes with fewer than {FEWEST_ROWS} rows of train: {few}")
-        if told:
-            advice = (
-                "Look at macro F1 rather than accuracy, and give more rows of the rare classes, or join or drop them."
-            )
-            sentence = "; ".join(told) + "."
-            return self.finding("warning", sentence[0].upper() + sentence[1:], advice, about="train", evidence=evidence)
-        spread = listed((f"{quoted(label)} {share(count, rows)}" for label, count in train.items()), MOST_NAMED)
-        return self.finding("fine", f"The {rows:,} train rows have the labels {spread}.", evidence=evidence)
+        one_sided = train[commonest] > COMMONEST * rows
+        if one_sided or rare:
+            few = [message("class", label=quoted(label), count=count) for label, count in rare.items()]
+            values = {"share": train[commonest] / rows, "rows": rows, "label": quoted(commonest), "fewest": FEWEST_ROWS}
+            values |= first_of(few, MOST_NAMED)
+            name = "rare" if not one_sided else "commonest_and_rare" if rare else "commonest"
+            return self.finding("warning", name, "macro_f1", about="train", evidence=evidence, values=values)
+        spread = [message("label", label=quoted(label), share=count / rows) for label, count in train.items()]
+        return self.finding("fine", "spread", evidence=evidence, values={"rows": rows, **first_of(spread, MOST_NAMED)})
 
     def _one_only(self, data: TaskData) -> Iterator[Finding]:
         for name, split in labelled(data).items():
@@ -85,14 +154,13 @@ class Labels(Check):
                 continue
             (label,) = present
             further = name.startswith(ALSO)
-            meaning = "its accuracy says how often that one label is given" if further else "an accuracy means nothing"
-            limit = " and raise task.limit if it is set" if not further else ""
             yield self.finding(
                 "note" if further else "error",
-                f"All {len(split):,} rows of {name} have the label {quoted(label)}, so {meaning}.",
-                f"Give {name} rows of every label{limit}.",
+                "one_only_further" if further else "one_only",
+                "every_label_further" if further else "every_label",
                 about=name,
                 evidence={"counts": present},
+                values={"rows": len(split), "split": name, "label": quoted(label)},
             )
 
     def _shares(self, data: TaskData) -> Finding:
@@ -100,21 +168,13 @@ class Labels(Check):
         found = chi_square([train, test])
         gaps = test / test.sum() - train / train.sum()
         widest = int(np.abs(gaps).argmax())
-        shares = [share(int(counts[widest]), int(counts.sum())) for counts in (train, test)]
-        evidence = {"p": found.p, "cramers_v": found.v, "label": data.classes[widest], "gap": float(gaps[widest])}
-        test_said = f"chi-square {p_said(found.p)}, V {found.v:.2f}"
-        said = f"label {quoted(data.classes[widest])}: {shares[0]} and {shares[1]}; {test_said}"
+        label = data.classes[widest]
+        shares = {name: float(counts[widest] / counts.sum()) for name, counts in (("train", train), ("test", test))}
+        evidence = {"p": found.p, "cramers_v": found.v, "label": label, "gap": float(gaps[widest])}
+        values = {"label": quoted(label), **shares, "p": found.p, "v": found.v}
         if found.p <= CERTAIN and found.v >= LARGE:
-            return self.finding(
-                "warning",
-                f"The shares of the labels differ between train and test ({said}).",
-                "Cut train and test alike, by label, or report macro F1; the shares that are learned mislead on test.",
-                about="test",
-                evidence=evidence,
-            )
-        return self.finding(
-            "fine", f"The shares of the labels differ little between train and test ({said}).", evidence=evidence
-        )
+            return self.finding("warning", "shares_differ", "cut_alike", about="test", evidence=evidence, values=values)
+        return self.finding("fine", "shares_alike", evidence=evidence, values=values)
 
     def _names(self, data: TaskData) -> Finding:
         alike = defaultdict(list)
@@ -122,18 +182,10 @@ class Labels(Check):
             alike[_as_meant(name)].append(name)
         doubled = [names for names in alike.values() if len(names) > 1]
         if doubled:
-            said = listed((" and ".join(map(quoted, names)) for names in doubled), MOST_NAMED)
-            return self.finding(
-                "warning",
-                f"Class names that differ in case, spaces or leading zeros alone count as different classes: {said}.",
-                "Write each label in one way in all files.",
-                evidence={"alike": doubled},
-            )
-        return self.finding(
-            "fine",
-            f"The {len(data.classes)} class names are clearly different, and the same in all splits.",
-            evidence={"classes": list(data.classes)},
-        )
+            said = first_of([message("names", names=[*map(quoted, names)]) for names in doubled], MOST_NAMED)
+            return self.finding("warning", "names_alike", "one_way", evidence={"alike": doubled}, values=said)
+        evidence = {"classes": list(data.classes)}
+        return self.finding("fine", "names_differ", evidence=evidence, values={"count": len(data.classes)})
 
     def _contradictions(self, train: Split, classes: tuple[str, ...]) -> Finding:
         places = defaultdict(list)
@@ -144,21 +196,27 @@ class Labels(Check):
         rows = sum(map(len, groups))
         evidence = {"rows": rows, "share": rows / len(train), "texts": len(groups)}
         if not groups:
-            return self.finding("fine", "No two train rows have equal texts and different labels.", evidence=evidence)
+            return self.finding("fine", "none_opposite", evidence=evidence)
         examples = [_differing(group, labels) for group in groups[:MOST_NAMED]]
         named = [numbers(train, pair) for pair in examples]
-        first, second = (classes[labels[row]] for row in examples[0])
+        first, second = (quoted(classes[labels[row]]) for row in examples[0])
         return self.finding(
             "warning",
-            f"{rows:,} of the {len(train):,} train rows ({share(rows, len(train))}) have the same texts as another row "
-            f"and another label, such as rows {named[0][0]} and {named[0][1]} (counted from 0): {quoted(first)} and "
-            f"{quoted(second)}.",
-            "Correct the labels or remove the rows; nothing can learn both.",
+            "opposite",
+            "correct",
             about="train",
             evidence={**evidence, "examples": named},
+            values={
+                "rows": rows,
+                "of": len(train),
+                "share": rows / len(train),
+                **_pair(named),
+                "label": first,
+                "other_label": second,
+            },
         )
 
-    def _near(self, train: Split, classes: tuple[str, ...]) -> Finding:
+    def _near(self, train: Split) -> Finding:
         chosen = spread_evenly(len(train), MOST_ROWS)
         keys, labels = normalised_keys([[texts[row] for row in chosen] for texts in train.texts]), label_numbers(train)
         # Each text once: equal ones with different labels are told apart.
@@ -171,25 +229,29 @@ class Labels(Check):
             for one, other in near_pairs(texts, texts)
             if one < other and labels[rows[one]] != labels[rows[other]]
         ]
-        sampled = f" of {len(chosen):,} rows looked at, evenly spaced" if len(chosen) < len(train) else ""
+        sampled = message("sampled", rows=len(chosen)) if len(chosen) < len(train) else ""
         evidence = {"pairs": len(opposite), "rows_looked_at": len(chosen)}
         if not opposite:
-            said = f"No two train rows{sampled} are near-duplicates with different labels."
-            return self.finding("fine", said, evidence=evidence)
+            return self.finding("fine", "none_near", evidence=evidence, values={"sampled": sampled})
         named = [numbers(train, pair) for pair in opposite[:MOST_NAMED]]
         return self.finding(
             "note",
-            f"Near-duplicates with different labels: {len(opposite):,} {'pair' if len(opposite) == 1 else 'pairs'} of "
-            f"train rows{sampled}, such as rows {named[0][0]} and {named[0][1]} (counted from 0).",
-            "Read some of them: they may be contrasts that are meant, or mistakes.",
+            "near_pair" if len(opposite) == 1 else "near_pairs",
+            "read_some",
             about="train",
             evidence={**evidence, "examples": named},
+            values={"pairs": len(opposite), "sampled": sampled, **_pair(named)},
         )
 
 
 def _counts(split: Split, data: TaskData) -> dict[str, int]:
     found = np.bincount(label_numbers(split), minlength=len(data.classes))
     return {name: int(count) for name, count in zip(data.classes, found, strict=True)}
+
+
+def _pair(named: Sequence[Sequence[int]]) -> dict[str, int]:
+    """Return the numbers of the first pair of rows as values of a message."""
+    return {"one": named[0][0], "other": named[0][1]}
 
 
 def _as_meant(name: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from tuneoff.checks.messages import Message
+
 Rows = Sequence[int]
 Optimizers = Callable[[float], torch.optim.Optimizer]
 
@@ -27,7 +29,7 @@ class Loop:
     far two ways of computing the same logits may lie apart, relative to their size. `seed` seeds dropout.
     """
 
-    about: str | None
+    about: str | Message | None
     model: nn.Module
     labels: Tensor
     classes: int

@@ -2,57 +2,74 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import psutil
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
-from tuneoff.estimate import BYTES, Cost, moved_numbers
-from tuneoff.footprint import (
-    Kind,
-    cache_bytes,
-    costs_by_kind,
-    fixed_on_gpu,
-    kept_bytes,
-    kind_of,
-    largest_tokens,
-    stage_peak,
-    texts_of,
-)
-from tuneoff.forecast import Texts, longest
-from tuneoff.models.activation_cache import cache_folder, cache_limit
-from tuneoff.plan import PlannedStage
-from tuneoff.report.formats import size
-from tuneoff.training.limit import data_bytes
+from tuneoff.checks.messages import message
 
 if TYPE_CHECKING:
     from tuneoff.checks.patient import Patient
+    from tuneoff.estimate import Cost
+    from tuneoff.footprint import Kind
+    from tuneoff.forecast import Texts
+    from tuneoff.plan import PlannedStage
     from tuneoff.training.workplace import Workplace
 
-CGROUP_MAX = Path("/sys/fs/cgroup/memory.max")
 WHILE_REPLACED = 2  # a checkpoint is written beside the one before it
-LESS = "Use a technique that trains fewer weights, a smaller model, or a shorter max_length."
 
-
-@dataclass(frozen=True)
-class Room:
-    """The memory of the device: `total` bytes, `free` now, and what sets the total, in words."""
-
-    total: int
-    free: int
-    set_by: str
-
-
-@dataclass(frozen=True)
-class Need:
-    """The bytes that a stage takes at its peak, and those of them that no smaller micro-batch spares."""
-
-    peak: int
-    least: int
+ENGLISH = {
+    "done": "Everything is computed already, so no memory is needed.",
+    "unknown": "How much memory {device} has is not known.",
+    "too_small": "{stage} is predicted to take {least:size} of memory or more, and {set_by} has {total:size}.",
+    "use_less": "Use a technique that trains fewer weights, a smaller model, or a shorter max_length.",
+    "tight": "{stage} is predicted to take {peak:size} of memory, and {set_by} has {total:size}: it will go on with "
+    "smaller micro-batches, or fail.",
+    "lower_tokens": "Lower protocol.micro_tokens. Use a technique that trains fewer weights, a smaller model, or a "
+    "shorter max_length.",
+    "in_use": "{stage} is predicted to take {peak:size} of memory, and {free:size} of {total:size} are free now.",
+    "end_others": "End other programs before the study begins.",
+    "fits": "{stage} is predicted to take {peak:size} of memory, and {free:size} are free.",
+    "machine": "the machine",
+    "gpu": "the GPU",
+    "group": "the control group",
+    "limit": "protocol.memory_limit",
+    "disk": "disk",
+    "no_disk": "The weights that the study keeps take {kept:size}, and the disk of {folder} has {free:size} free.",
+    "keep_less": "Set protocol.keep_weights: last-seed or none, or give a run directory on a larger disk (--out).",
+    "little_disk": "Weights and the largest checkpoint take {needed:size}{cached}, and the disk has {free:size} free.",
+    "cached": " and frozen layers' activations {cache:size}",
+    "make_room": "Make room on the disk, or set TUNEOFF_CACHE_LIMIT, which only makes the study slower.",
+    "disk_fits": "The study keeps {kept:size} of weights, with {checkpoint:size} for a checkpoint while it trains, and "
+    "{free:size} of disk are free.",
+}
+RUSSIAN = {
+    "done": "Всё уже вычислено, память не нужна.",
+    "unknown": "Сколько памяти у {device}, неизвестно.",
+    "too_small": "{stage}: по прогнозу нужно не менее {least:size} памяти, а есть {total:size} ({set_by}).",
+    "use_less": "Возьмите способ, который обучает меньше весов, модель поменьше или меньший max_length.",
+    "tight": "{stage}: по прогнозу нужно {peak:size} памяти, а есть {total:size} ({set_by}): обучение пойдёт более "
+    "мелкими микропакетами или не удастся.",
+    "lower_tokens": "Уменьшите protocol.micro_tokens. Возьмите способ, который обучает меньше весов, модель поменьше "
+    "или меньший max_length.",
+    "in_use": "{stage}: по прогнозу нужно {peak:size} памяти, а свободно сейчас {free:size} из {total:size}.",
+    "end_others": "Завершите другие программы до начала исследования.",
+    "fits": "{stage}: по прогнозу нужно {peak:size} памяти, свободно {free:size}.",
+    "machine": "память машины",
+    "gpu": "память видеокарты",
+    "group": "предел контрольной группы, cgroup",
+    "limit": "protocol.memory_limit",
+    "disk": "диск",
+    "no_disk": "Веса, которые исследование сохраняет, займут {kept:size}, а на диске с каталогом {folder} "
+    "свободно {free:size}.",
+    "keep_less": "Задайте protocol.keep_weights: last-seed или none либо каталог на диске побольше (--out).",
+    "little_disk": "Веса и наибольшая контрольная точка займут {needed:size}{cached}, а на диске свободно {free:size}.",
+    "cached": ", активации замороженных слоёв — {cache:size}",
+    "make_room": "Освободите место на диске или задайте TUNEOFF_CACHE_LIMIT: исследование лишь пойдёт медленнее.",
+    "disk_fits": "Исследование сохранит весов {kept:size}; контрольная точка во время обучения займёт "
+    "{checkpoint:size}; на диске свободно {free:size}.",
+}
 
 
 class Memory(Check):
@@ -72,14 +89,17 @@ class Memory(Check):
 
     name = "memory"
     question = "Do the stages fit into memory, and what they keep on the disk?"
+    words: ClassVar = {"en": ENGLISH, "ru": RUSSIAN}
     quick = True
     whole = True
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
         """Yield a finding on memory and one on the disk."""
+        from tuneoff.footprint import costs_by_kind, texts_of
+
         stages = [*patient.plan.to_run, *patient.plan.tuning_to_run]
         if not stages:
-            yield self.finding("fine", "Everything is computed already, so no memory is needed.")
+            yield self.finding("fine", "done")
             return
         places = patient.first_places
         models = {model: place.model for (model, _), place in places.items()}
@@ -95,16 +115,19 @@ class Memory(Check):
 
     def _memory(
         self,
-        stages: list[PlannedStage],
-        costs: Mapping[Kind, Cost],
-        texts: Mapping[tuple[str, str], Texts],
-        places: Mapping[tuple[str, str], "Workplace"],
+        stages: "list[PlannedStage]",
+        costs: "Mapping[Kind, Cost]",
+        texts: "Mapping[tuple[str, str], Texts]",
+        places: "Mapping[tuple[str, str], Workplace]",
     ) -> Finding:
+        from tuneoff.checks.room import GPU, GROUP, LIMIT, MACHINE, need, room_of
+        from tuneoff.footprint import kind_of
+
         place = next(iter(places.values()))
-        room = _room(place.accelerator.device, place.limit)
+        room = room_of(place.accelerator.device, place.limit)
         if room is None:
             device = place.accelerator.device.type
-            return self.finding("fine", f"How much memory {device} has is not known.", evidence={"device": device})
+            return self.finding("fine", "unknown", evidence={"device": device}, values={"device": device})
         first = {kind_of(stage): stage for stage in reversed(stages)}
         needs = {kind: need(stage, costs[kind], texts[kind[:2]], places[kind[:2]]) for kind, stage in first.items()}
         largest = max(needs, key=lambda kind: needs[kind].peak)
@@ -113,38 +136,33 @@ class Memory(Check):
         several = len({task for _, task in places}) > 1
         peaks = {_titled(kind, several): one.peak for kind, one in needs.items()}
         evidence = {"predicted": peaks, "total": room.total, "free": room.free, "set_by": room.set_by}
-        said = f"{_titled(largest, several)} is predicted to take {size(found.peak)} of memory"
+        set_by = {MACHINE: message("machine"), GPU: message("gpu"), GROUP: message("group"), LIMIT: message("limit")}
+        values: dict[str, Any] = {
+            "stage": _titled(largest, several),
+            "peak": found.peak,
+            "total": room.total,
+            "free": room.free,
+            "set_by": set_by[room.set_by],
+        }
         fatal = max(needs, key=lambda kind: needs[kind].least)
-        if needs[fatal].least > room.total:
-            return self.finding(
-                "error",
-                f"{_titled(fatal, several)} is predicted to take {size(needs[fatal].least)} of memory or more, and "
-                f"{room.set_by} has {size(room.total)}.",
-                LESS,
-                about=fatal[-1],
-                evidence={**evidence, "least": needs[fatal].least},
-            )
+        least = needs[fatal].least
+        if least > room.total:
+            evidence["least"] = least
+            values |= {"stage": _titled(fatal, several), "least": least}
+            return self.finding("error", "too_small", "use_less", about=fatal[-1], evidence=evidence, values=values)
         if found.peak > room.total:
-            return self.finding(
-                "warning",
-                f"{said}, and {room.set_by} has {size(room.total)}: it will go on with smaller micro-batches, or fail.",
-                f"Lower protocol.micro_tokens. {LESS}",
-                about=chain,
-                evidence=evidence,
-            )
+            return self.finding("warning", "tight", "lower_tokens", about=chain, evidence=evidence, values=values)
         if found.peak > room.free:
-            return self.finding(
-                "warning",
-                f"{said}, and {size(room.free)} of {size(room.total)} are free now.",
-                "End other programs before the study begins.",
-                about=chain,
-                evidence=evidence,
-            )
-        return self.finding("fine", f"{said}, and {size(room.free)} are free.", evidence=evidence)
+            return self.finding("warning", "in_use", "end_others", about=chain, evidence=evidence, values=values)
+        return self.finding("fine", "fits", evidence=evidence, values=values)
 
     def _disk(
-        self, patient: "Patient", costs: Mapping[Kind, Cost], texts: Mapping[tuple[str, str], Texts]
+        self, patient: "Patient", costs: "Mapping[Kind, Cost]", texts: "Mapping[tuple[str, str], Texts]"
     ) -> Iterator[Finding]:
+        from tuneoff.estimate import BYTES, moved_numbers
+        from tuneoff.footprint import cache_bytes, kept_bytes
+        from tuneoff.models.activation_cache import cache_folder, cache_limit
+
         stages = patient.plan.to_run
         kept = kept_bytes(patient.plan, costs, stages)
         numbers = (one.copies * moved_numbers(one, texts[kind[:2]].used) for kind, one in costs.items())
@@ -155,82 +173,24 @@ class Memory(Check):
         needed = kept + checkpoint
         evidence = {"kept": kept, "checkpoint": checkpoint, "cache": cached, "free": free, "cache_free": beside}
         if kept > free:
-            yield self.finding(
-                "error",
-                f"The weights that the study keeps take {size(kept)}, and the disk of {patient.store.root} has "
-                f"{size(free)} free.",
-                "Set protocol.keep_weights: last-seed or none, or give a run directory on a larger disk (--out).",
-                about="disk",
-                evidence=evidence,
-            )
+            values = {"kept": kept, "folder": str(patient.store.root), "free": free}
+            yield self.finding("error", "no_disk", "keep_less", about=message("disk"), evidence=evidence, values=values)
             return
         same = out.stat().st_dev == cache.stat().st_dev
         if needed + (cached if same else 0) > free or cached > beside:
-            activations = f" and frozen layers' activations {size(cached)}" if cached else ""
+            values = {"needed": needed, "cached": message("cached", cache=cached) if cached else "", "free": free}
             yield self.finding(
-                "warning",
-                f"Weights and the largest checkpoint take {size(needed)}{activations}, and the disk has {size(free)} "
-                "free.",
-                "Make room on the disk, or set TUNEOFF_CACHE_LIMIT, which only makes the study slower.",
-                about="disk",
-                evidence=evidence,
+                "warning", "little_disk", "make_room", about=message("disk"), evidence=evidence, values=values
             )
             return
-        yield self.finding(
-            "fine",
-            f"The study keeps {size(kept)} of weights, with {size(checkpoint)} for a checkpoint while it trains, and "
-            f"{size(free)} of disk are free.",
-            evidence=evidence,
-        )
+        values = {"kept": kept, "checkpoint": checkpoint, "free": free}
+        yield self.finding("fine", "disk_fits", evidence=evidence, values=values)
 
 
-def _titled(kind: Kind, several: bool) -> str:
+def _titled(kind: "Kind", several: bool) -> str:
     """Return a kind of stage as it is named in a sentence; its task where there are several."""
     model, task, chain = kind
     return f"{chain} ({model}, {task})" if several else f"{chain} ({model})"
-
-
-def need(stage: PlannedStage, cost: Cost, texts: Texts, place: "Workplace") -> Need:
-    """Return the memory that a stage is predicted to take where it will be computed."""
-    device, moved = place.accelerator.device, moved_numbers(cost, texts.used)
-    if device.type == "cpu":
-        peak = stage_peak(stage, cost, texts, place.execution, device)
-        # Mapped weights do not count against a limit.
-        return Need(peak, peak if place.limit is None else data_bytes() + BYTES * cost.copies * moved)
-    least = fixed_on_gpu(cost, texts.used)
-    tokens = longest(texts.lengths)
-    if not place.automatic_budget:
-        tokens = max(tokens, largest_tokens(stage, texts, place.execution, device))
-    return Need(least + cost.per_token * tokens, least)
-
-
-def _room(device: torch.device, limit: int | None) -> Room | None:
-    """Return the memory of a device, within the study's limit; None where it cannot be known."""
-    if device.type == "cuda":
-        from tuneoff.training.budget import free_bytes
-
-        total = torch.cuda.get_device_properties(device).total_memory
-        if limit is not None and limit < total:
-            return Room(limit, free_bytes(device, limit), "protocol.memory_limit")
-        return Room(total, free_bytes(device, limit), "the GPU")
-    if device.type != "cpu":
-        return None
-    machine = psutil.virtual_memory()
-    # What this process takes already is part of what is predicted.
-    free = machine.available + psutil.Process().memory_info().rss
-    allowed = [(machine.total, "the machine"), *_of_control_group()]
-    allowed += [] if limit is None else [(limit, "protocol.memory_limit")]
-    total, set_by = min(allowed)
-    return Room(total, min(free, total), set_by)
-
-
-def _of_control_group() -> list[tuple[int, str]]:
-    """Return what the control group of this process (a container) may take, if that is limited."""
-    try:
-        text = CGROUP_MAX.read_text(encoding="ascii").strip()
-    except OSError:
-        return []
-    return [(int(text), "the control group")] if text.isdigit() else []
 
 
 def _there(folder: Path) -> Path:

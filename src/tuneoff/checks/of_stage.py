@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tuneoff.checks.loop import Loop, Rows
+from tuneoff.checks.messages import message
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, collate
@@ -120,7 +121,7 @@ def loop_of(stage: PlannedStage, place: Workplace) -> Loop:
     technique.hear_train(labels, None)
     first = set(technique.trainable_at(0, stage.budget.steps if stage.budget else 1, trained.keys()))
     return Loop(
-        about=f"{stage.spec.chain.rpartition('+')[2]} on {place.model.name}",
+        about=message("stage", technique=stage.spec.chain.rpartition("+")[2], model=place.model.name),
         model=classifier,
         labels=torch.from_numpy(labels).to(device),
         classes=len(place.data.classes),

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 from math import comb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
+from tuneoff.checks.messages import Message, message
 from tuneoff.evidence.power import POWER, Design, examples_needed, seeds_needed, smallest_difference
 from tuneoff.evidence.verdicts import ALPHA, two_digits
 
@@ -25,6 +26,53 @@ BETWEEN_SEEDS = 0.025
 
 TOO_LARGE, WANTED = 0.10, 0.03
 
+ENGLISH = {
+    "alone": "There is one technique, so nothing is compared.",
+    "nothing": "With {design}, this design finds no difference reliably, however large {terms}.",
+    "finds": "With {design}, this design finds differences of {smallest:.1f} points or more {terms}{needed}.",
+    "finds_one_seed": "With {design}, this design finds differences of {smallest:.1f} points or more between two "
+    "trained models {terms}{needed}.",
+    "examples": "{examples:,} examples",
+    "examples_and_seeds": "{examples:,} examples and {seeds} seeds",
+    "examples_and_up_to": "{examples:,} examples and up to {seeds} seeds",
+    "terms": "(power {power:.0%}{corrected}; {supposed})",
+    "corrected": ", corrected for {pairs} pairs",
+    "supposed": "supposing that two techniques differ on {discordance:.0%} of the answers",
+    "supposed_seeds": "supposing that two techniques differ on {discordance:.0%} of the answers and their difference "
+    "by {sd:g} points (SD) between seeds",
+    "needs_examples": "; {points:g} points would need about {examples:,} examples",
+    "needs_seeds": "; {points:g} points would need about {seeds:,} seeds",
+    "needs_either": "; {points:g} points would need about {examples:,} examples or {seeds:,} seeds",
+    "needs_both": "; neither more seeds alone nor more examples alone would show {points:g} points",
+    "more_seeds": "Test on more examples (a larger test, or protocol.folds), compare fewer techniques, or run more "
+    "seeds.",
+    "several_seeds": "Test on more examples (a larger test, or protocol.folds), compare fewer techniques, or run "
+    "several seeds, for what holds of the techniques.",
+}
+RUSSIAN = {
+    "alone": "Способ один, поэтому сравнивать нечего.",
+    "nothing": "{design}: при таком плане надёжно не обнаруживается никакая разность {terms}.",
+    "finds": "{design}: при таком плане обнаруживаются разности от {smallest:.1f} п. п. {terms}{needed}.",
+    "finds_one_seed": "{design}: между двумя обученными моделями при таком плане обнаруживаются разности от "
+    "{smallest:.1f} п. п. {terms}{needed}.",
+    "examples": "Примеров {examples:,}",
+    "examples_and_seeds": "Примеров {examples:,}, зёрен {seeds}",
+    "examples_and_up_to": "Примеров {examples:,}, зёрен не более {seeds}",
+    "terms": "(мощность {power:.0%}{corrected}; {supposed})",
+    "corrected": ", с поправкой на число пар: {pairs}",
+    "supposed": "в предположении, что ответы двух способов расходятся в {discordance:.0%} случаев",
+    "supposed_seeds": "в предположении, что ответы двух способов расходятся в {discordance:.0%} случаев, а стандартное "
+    "отклонение их разности между зёрнами равно {sd:g} п. п.",
+    "needs_examples": "; для {points:g} п. п. понадобилось бы примеров: около {examples:,}",
+    "needs_seeds": "; для {points:g} п. п. понадобилось бы зёрен: около {seeds:,}",
+    "needs_either": "; для {points:g} п. п. понадобилось бы примеров около {examples:,} или зёрен около {seeds:,}",
+    "needs_both": "; разности в {points:g} п. п. не выявили бы ни одни лишь новые зёрна, ни одни лишь новые примеры",
+    "more_seeds": "Проверяйте на большем числе примеров (test побольше или protocol.folds), сравнивайте меньше "
+    "способов или добавьте зёрен.",
+    "several_seeds": "Проверяйте на большем числе примеров (test побольше или protocol.folds), сравнивайте меньше "
+    "способов или возьмите несколько зёрен, чтобы судить о самих способах.",
+}
+
 
 class Power(Check):
     """What is the smallest difference between two techniques that this design can find?
@@ -41,6 +89,7 @@ class Power(Check):
 
     name = "power"
     question = "What is the smallest difference that this design can find?"
+    words: ClassVar = {"en": ENGLISH, "ru": RUSSIAN}
     quick = True
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
@@ -50,9 +99,7 @@ class Power(Check):
         examples = len(patient.data.splits["test"])
         pairs = comb(techniques, 2)
         if not pairs:
-            yield self.finding(
-                "fine", "There is one technique, so nothing is compared.", evidence={"techniques": techniques}
-            )
+            yield self.finding("fine", "alone", evidence={"techniques": techniques})
             return
         seeds = _seeds(protocol)
         level = ALPHA / pairs
@@ -66,29 +113,22 @@ class Power(Check):
             "smallest_difference": smallest,
             "supposed": {"discordance": DISCORDANCE},
         }
-        supposed = f"supposing that two techniques differ on {DISCORDANCE:.0%} of the answers"
         if seeds > 1:
             evidence["supposed"] |= {"seed_sd": BETWEEN_SEEDS, "lasting": LASTING}
-            supposed += f" and their difference by {100 * BETWEEN_SEEDS:g} points (SD) between seeds"
-        of = f"{examples:,} examples" + ("" if seeds == 1 else f" and {_most(protocol)}{seeds} seeds")
-        corrected = f", corrected for {pairs} pairs" if pairs > 1 else ""
-        terms = f"(power {POWER:.0%}{corrected}; {supposed})"
+        said = {"design": _said_of(protocol, examples, seeds), "terms": _terms(seeds, pairs)}
+        advice = "more_seeds" if seeds > 1 else "several_seeds"
         if smallest is None:
-            yield self.finding(
-                "warning",
-                f"With {of}, this design finds no difference reliably, however large {terms}.",
-                _advice(seeds),
-                evidence=evidence,
-            )
+            yield self.finding("warning", "nothing", advice, evidence=evidence, values=said)
             return
-        models = " between two trained models" if seeds == 1 else ""
-        sentence = f"With {of}, this design finds differences of {100 * smallest:.1f} points or more{models} {terms}"
         if smallest > WANTED:
             evidence["needed_for_3_points"] = dict(needed)
-            sentence += f"; {_needed(needed)}"
         large = smallest > TOO_LARGE
         yield self.finding(
-            "warning" if large else "note", sentence + ".", _advice(seeds) if large else None, evidence=evidence
+            "warning" if large else "note",
+            "finds_one_seed" if seeds == 1 else "finds",
+            advice if large else None,
+            evidence=evidence,
+            values={**said, "smallest": 100 * smallest, "needed": _needed(needed) if smallest > WANTED else ""},
         )
 
 
@@ -97,8 +137,21 @@ def _seeds(protocol: "Protocol") -> int:
     return len(protocol.seed_list) if protocol.until_clear is None else protocol.until_clear.seeds
 
 
-def _most(protocol: "Protocol") -> str:
-    return "" if protocol.until_clear is None else "up to "
+def _said_of(protocol: "Protocol", examples: int, seeds: int) -> Message:
+    """Return the words for the examples and the seeds of a design."""
+    if seeds == 1:
+        return message("examples", examples=examples)
+    name = "examples_and_seeds" if protocol.until_clear is None else "examples_and_up_to"
+    return message(name, examples=examples, seeds=seeds)
+
+
+def _terms(seeds: int, pairs: int) -> Message:
+    """Return the words for what finding means, and for what is supposed."""
+    supposed = message("supposed", discordance=DISCORDANCE)
+    if seeds > 1:
+        supposed = message("supposed_seeds", discordance=DISCORDANCE, sd=100 * BETWEEN_SEEDS)
+    corrected = message("corrected", pairs=pairs) if pairs > 1 else ""
+    return message("terms", power=POWER, corrected=corrected, supposed=supposed)
 
 
 @cache
@@ -120,15 +173,11 @@ def _design(seeds: int, examples: int) -> Design:
     return Design(seeds, examples, DISCORDANCE, BETWEEN_SEEDS**2, lasting, DISCORDANCE - lasting)
 
 
-def _needed(needed: Mapping[str, int | None]) -> str:
-    """Return what 3 points would take, in words."""
-    ways = [f"{two_digits(count):,} {name}" for name, count in needed.items() if count is not None]
-    points = f"{100 * WANTED:g} points"
-    if ways:
-        return f"{points} would need about {' or '.join(ways)}"
-    return f"neither more seeds alone nor more examples alone would show {points}"
-
-
-def _advice(seeds: int) -> str:
-    more = "more seeds" if seeds > 1 else "several seeds, for what holds of the techniques"
-    return f"Test on more examples (a larger test, or protocol.folds), compare fewer techniques, or run {more}."
+def _needed(needed: Mapping[str, int | None]) -> Message:
+    """Return the words for what 3 points would take."""
+    ways = {name: two_digits(count) for name, count in needed.items() if count is not None}
+    points = 100 * WANTED
+    if not ways:
+        return message("needs_both", points=points)
+    names = {"examples": "needs_examples", "seeds": "needs_seeds"}
+    return message("needs_either" if len(ways) > 1 else names[next(iter(ways))], points=points, **ways)

@@ -6,10 +6,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
+from tuneoff.checks.messages import message
 
 if TYPE_CHECKING:
     from tuneoff.checks.patient import Patient
@@ -18,12 +19,32 @@ if TYPE_CHECKING:
 
 STEPS, RATE = 2, 1e-3
 
+ENGLISH = {
+    "unloadable": "What was saved cannot be loaded again: {reason}.",
+    "read_message": "Look at the message: it is torch's own.",
+    "other_logits": "Saved and loaded in a fresh process it gives other logits: they differ by {apart:.2g} of their "
+    "size.",
+    "save_all": "Something that the logits depend on is not among the saved weights.",
+    "same": "Saved, loaded in a fresh process it gives the same logits, to {apart:.1g}.",
+    "same_merged": "Saved, loaded in a fresh process and merged it gives the same logits, to {apart:.1g}.",
+}
+RUSSIAN = {
+    "unloadable": "То, что было сохранено, не загружается: {reason}.",
+    "read_message": "Прочтите сообщение: его выдал сам torch.",
+    "other_logits": "После сохранения и загрузки в новом процессе логиты другие: расхождение составляет {apart:.2g} их "
+    "величины.",
+    "save_all": "Среди сохранённых весов нет чего-то, от чего зависят логиты.",
+    "same": "После сохранения и загрузки в новом процессе логиты те же с точностью до {apart:.1g}.",
+    "same_merged": "После сохранения, загрузки в новом процессе и слияния логиты те же с точностью до {apart:.1g}.",
+}
+
 
 class RoundTrip(Check):
     """Saved, loaded in a fresh process, adapters merged."""
 
     name = "round-trip"
     question = "Does a trained model, saved and loaded in a fresh process, give the same logits?"
+    words: ClassVar = {"en": ENGLISH, "ru": RUSSIAN}
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
         """Train each kind of stage for two steps, save it as a run does, and read it in one other process for all."""
@@ -37,11 +58,7 @@ class RoundTrip(Check):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                yield self.finding(
-                    "error",
-                    f"What was saved cannot be loaded again: {last}.",
-                    "Look at the message: it is torch's own.",
-                )
+                yield self.finding("error", "unloadable", "read_message", values={"reason": last})
                 return
             for one in asked:
                 yield self._compared(one, Path(folder))
@@ -63,7 +80,7 @@ class RoundTrip(Check):
         save_file({"logits": loop.evaluated(loop.rows)}, folder / "before.safetensors")
         return {
             "folder": folder.name,
-            "about": f"{stage.spec.technique} on {place.model.name}",
+            "about": message("stage", technique=stage.spec.technique, model=place.model.name),
             "model": spec_of(place.model),
             "classes": list(place.data.classes),
             "technique": stage.spec.technique,
@@ -82,15 +99,8 @@ class RoundTrip(Check):
             load_file(folder / asked["folder"] / name)["logits"] for name in ("before.safetensors", "after.safetensors")
         )
         apart, limit = distance(before, after), asked["tolerance"]
-        evidence = {"difference": apart, "tolerance": limit}
+        about, evidence, values = asked["about"], {"difference": apart, "tolerance": limit}, {"apart": apart}
         if apart > limit:
-            return self.finding(
-                "error",
-                f"Saved and loaded in a fresh process it gives other logits: they differ by {apart:.2g} of their size.",
-                "Something that the logits depend on is not among the saved weights.",
-                about=asked["about"],
-                evidence=evidence,
-            )
-        merged = "" if asked["model"].get("load") else " and merged"
-        sentence = f"Saved, loaded in a fresh process{merged} it gives the same logits, to {apart:.1g}."
-        return self.finding("fine", sentence, about=asked["about"], evidence=evidence)
+            return self.finding("error", "other_logits", "save_all", about=about, evidence=evidence, values=values)
+        name = "same" if asked["model"].get("load") else "same_merged"
+        return self.finding("fine", name, about=about, evidence=evidence, values=values)

@@ -36,13 +36,3 @@ def numbers(split: Split, places: Sequence[int]) -> list[int]:
 def quoted(label: str) -> str:
     """Return a class name in quotation marks, cut if it is long, with what cannot be printed written as escapes."""
     return shortened(repr(label))
-
-
-def share(part: float, whole: float) -> str:
-    """Return a share as percents, never rounded to none or all: '12%', '0.4%', 'less than 0.1%'."""
-    percents = 100 * part / whole
-    if 0 < percents < 0.05:
-        return "less than 0.1%"
-    if 99.95 <= percents < 100:
-        return "more than 99.9%"
-    return f"{percents:.1f}%" if 0 < percents < 9.95 or 90 < percents < 100 else f"{percents:.0f}%"

@@ -1,14 +1,13 @@
 """Shortcuts: how far the words of the texts go without a model, and the second text without the first."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
 from tuneoff.checks.rows import label_numbers, trained_data
-from tuneoff.checks.tables import p_said
 from tuneoff.tasks.data_set import TaskData
 
 if TYPE_CHECKING:
@@ -18,6 +17,44 @@ CERTAIN = 0.01
 MORE_CERTAIN = 0.001
 """For what is rare: rows of one premise with opposite labels, one in train and one in test, make words mislead a little
 (in TERRa TF-IDF is right on 0.43 of them, p = 0.01)."""
+
+ENGLISH = {
+    "second_untold": "The {field} alone tells nothing: {reason:reason}.",
+    "second_shows": "The label shows without comparing the texts (by its words alone (TF-IDF) the {field} tells "
+    "{accuracy:.3f} of test's labels, and always giving the commonest class {commonest:.3f}; {p:p}).",
+    "look_for_words": "Read accuracy against {accuracy:.3f}, and look for words in the {field} that go with one label.",
+    "second_hides": "The second text alone does not show the label (by its words alone (TF-IDF) the {field} tells "
+    "{accuracy:.3f} of test's labels, and always giving the commonest class {commonest:.3f}; {p:p}).",
+    "words_untold": "TF-IDF tells nothing: {reason:reason}.",
+    "words_beat": "TF-IDF with logistic regression is right on {accuracy:.3f} of test, and always giving the commonest "
+    "class on {commonest:.3f} ({p:p}): a technique must beat {accuracy:.3f}.",
+    "read_against": "Read the table's accuracies against it; below it, a model was not worth training.",
+    "words_below": "TF-IDF with logistic regression is right on {accuracy:.3f} of test, less than always giving the "
+    "rarest class ({rarest:.3f}; {below:p}).",
+    "check_meaning": "Check that the labels of train and test mean the same: files may number their classes "
+    "differently. Rows of one premise with opposite labels, in train and in test, have this effect too.",
+    "words_little": "TF-IDF with logistic regression is right on {accuracy:.3f} of test, and always giving the "
+    "commonest class on {commonest:.3f} ({p:p}): words alone tell little.",
+}
+RUSSIAN = {
+    "second_untold": "Поле {field} само по себе ничего не говорит: {reason:reason}.",
+    "second_shows": "Метка видна без сравнения текстов: по одним лишь словам поля {field} (TF-IDF) доля верных ответов "
+    "на test {accuracy:.3f}, а если всегда отвечать самым частым классом, {commonest:.3f} ({p:p}).",
+    "look_for_words": "Сравнивайте доли верных ответов с {accuracy:.3f} и поищите в поле {field} слова, которые "
+    "сопутствуют одной метке.",
+    "second_hides": "Второй текст сам по себе метки не выдаёт: по одним лишь словам поля {field} (TF-IDF) доля верных "
+    "ответов на test {accuracy:.3f}, а если всегда отвечать самым частым классом, {commonest:.3f} ({p:p}).",
+    "words_untold": "TF-IDF ничего не говорит: {reason:reason}.",
+    "words_beat": "У TF-IDF с логистической регрессией доля верных ответов на test {accuracy:.3f}, а если всегда "
+    "отвечать самым частым классом, {commonest:.3f} ({p:p}): способ должен превзойти {accuracy:.3f}.",
+    "read_against": "Сравнивайте с этим доли верных ответов в таблице: если они ниже, модель не стоило обучать.",
+    "words_below": "У TF-IDF с логистической регрессией доля верных ответов на test {accuracy:.3f}, меньше, чем если "
+    "всегда отвечать самым редким классом ({rarest:.3f}; {below:p}).",
+    "check_meaning": "Проверьте, что метки в train и test значат одно и то же: в файлах классы могут быть "
+    "пронумерованы по-разному. Так же действуют строки с одной посылкой и противоположными метками в train и в test.",
+    "words_little": "У TF-IDF с логистической регрессией доля верных ответов на test {accuracy:.3f}, а если всегда "
+    "отвечать самым частым классом, {commonest:.3f} ({p:p}): одни лишь слова говорят мало.",
+}
 
 
 class Shortcut(Check):
@@ -37,6 +74,7 @@ class Shortcut(Check):
 
     name = "shortcut"
     question = "How far do the words of the texts go, and the second text alone?"
+    words: ClassVar = {"en": ENGLISH, "ru": RUSSIAN}
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
         """Yield a finding for all texts, and for pairs one for the second text."""
@@ -50,52 +88,37 @@ class Shortcut(Check):
     def _second(self, data: TaskData, right: "int | str", counts: np.ndarray) -> Finding:
         field = data.text_fields[1]
         if isinstance(right, str):
-            return self.finding("fine", f"The {field} alone tells nothing: {right}.", evidence={"reason": right})
-        rows = int(counts.sum())
+            return self.finding(
+                "fine", "second_untold", evidence={"reason": right}, values={"field": field, "reason": right}
+            )
         evidence = _evidence(right, counts)
-        said = (
-            f"by its words alone (TF-IDF) the {field} tells {right / rows:.3f} of test's labels, and always giving the "
-            f"commonest class {counts.max() / rows:.3f}; {p_said(evidence['p'])}"
-        )
+        values = {"field": field, **_said(evidence)}
         if evidence["p"] < CERTAIN:
             return self.finding(
-                "warning",
-                f"The label shows without comparing the texts ({said}).",
-                f"Read accuracy against {right / rows:.3f}, and look for words in the {field} that go with one label.",
-                about=field,
-                evidence=evidence,
+                "warning", "second_shows", "look_for_words", about=field, evidence=evidence, values=values
             )
-        return self.finding("fine", f"The second text alone does not show the label ({said}).", evidence=evidence)
+        return self.finding("fine", "second_hides", evidence=evidence, values=values)
 
     def _words(self, right: "int | str", counts: np.ndarray) -> Finding:
         if isinstance(right, str):
-            return self.finding("fine", f"TF-IDF tells nothing: {right}.", evidence={"reason": right})
+            return self.finding("fine", "words_untold", evidence={"reason": right}, values={"reason": right})
         rows = int(counts.sum())
         evidence = _evidence(right, counts)
-        said = f"TF-IDF with logistic regression is right on {right / rows:.3f} of test"
-        commonest = f"always giving the commonest class on {counts.max() / rows:.3f} ({p_said(evidence['p'])})"
+        values = _said(evidence)
         if evidence["p"] < CERTAIN:
-            return self.finding(
-                "note",
-                f"{said}, and {commonest}: a technique must beat {right / rows:.3f}.",
-                "Read the table's accuracies against it; below it, a model was not worth training.",
-                evidence=evidence,
-            )
-        below = _at_most(right, rows, counts.min() / rows)
+            return self.finding("note", "words_beat", "read_against", evidence=evidence, values=values)
+        rarest = float(counts.min() / rows)
+        below = _at_most(right, rows, rarest)
         if below < MORE_CERTAIN:
             return self.finding(
                 "warning",
-                f"{said}, less than always giving the rarest class ({counts.min() / rows:.3f}; {p_said(below)}).",
-                "Check that the labels of train and test mean the same: files may number their classes differently. "
-                "Rows of one premise with opposite labels, in train and in test, have this effect too.",
+                "words_below",
+                "check_meaning",
                 about="test",
-                evidence={**evidence, "rarest_share": float(counts.min() / rows), "p_below": below},
+                evidence={**evidence, "rarest_share": rarest, "p_below": below},
+                values={**values, "rarest": rarest, "below": below},
             )
-        return self.finding(
-            "fine",
-            f"{said}, and {commonest}: words alone tell little.",
-            evidence=evidence,
-        )
+        return self.finding("fine", "words_little", evidence=evidence, values=values)
 
 
 def _right(patient: "Patient", data: TaskData) -> dict[str, "int | str"]:
@@ -119,6 +142,11 @@ def _evidence(right: int, counts: np.ndarray) -> dict[str, float]:
     commonest = float(counts.max() / rows)
     p = _at_least(right, rows, commonest)
     return {"accuracy": right / rows, "right": right, "examples": rows, "commonest_share": commonest, "p": p}
+
+
+def _said(evidence: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of a sentence from its evidence."""
+    return {"accuracy": evidence["accuracy"], "commonest": evidence["commonest_share"], "p": evidence["p"]}
 
 
 def _at_least(right: int, rows: int, share: float) -> float:

@@ -52,8 +52,3 @@ def _without_rare(table: Table) -> Table:
 def _expected(table: Table) -> Table:
     expected: Table = np.outer(table.sum(1), table.sum(0)) / table.sum()
     return expected
-
-
-def p_said(p: float) -> str:
-    """Return a p-value in words: 'p = 0.031', 'p < 0.001'."""
-    return f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001"
