@@ -1,5 +1,6 @@
 """All checks together, what a study does with their findings, and what the report shows of them."""
 
+import html
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from tuneoff.checks.kept import FILE, finding_rows, keep_findings
 from tuneoff.errors import DataError, StudyError
 from tuneoff.evidence.results import build_results
 from tuneoff.report.doctor_table import doctor_table
+from tuneoff.report.words import Words
 from tuneoff.running import run_study
 from tuneoff.store import Store
 
@@ -43,10 +45,10 @@ def test_quick_checks_need_no_model(studied, monkeypatch):
 
 def test_a_check_that_cannot_be_made_is_a_finding_too():
     class Broken(Check):
-        name, question = "broken", "?"
+        name, question, words = "broken", "?", {"en": {"begun": "Begun."}}
 
         def of_study(self, patient):
-            yield self.finding("note", "begun.")
+            yield self.finding("note", "begun")
             raise DataError("no such row")
 
     begun, broken = _guarded(Broken(), Broken().of_study(None))
@@ -82,6 +84,15 @@ def test_forced_it_runs_and_table_and_report_say_so(leaking, listener, tmp_path,
     assert [cell.text for cell in table.rows[0]][:3] == ["leakage", "test", "error, set aside"]
     page = (store.root / "report.html").read_text(encoding="utf-8")
     assert "Before the first step" in page and "error, set aside" in page and forced["text"] in page
+
+
+def test_the_report_of_it_in_russian_has_no_english_of_the_doctor(leaking, listener, tmp_path, no_figures):
+    store = run_study(leaking, tmp_path / "out", listener(), forced=["leakage"], language="ru")
+    page = html.unescape((store.root / "report.html").read_text(encoding="utf-8"))
+    assert "Ошибка отложена ключом --force leakage (test): Строк test, которые есть и в train" in page
+    assert "До первого шага" in page and "ошибка, отложена" in page
+    for row in finding_rows(store):
+        assert row["sentence"] not in page and Finding.from_json(row).in_words(Words("ru")).sentence in page
 
 
 def test_warnings_are_notices_and_what_is_fine_is_not(tmp_path):

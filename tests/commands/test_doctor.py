@@ -1,6 +1,7 @@
 """`tuneoff doctor`: a line a finding, errors first, and the exit status."""
 
 import json
+import re
 
 import pytest
 
@@ -27,6 +28,10 @@ def doctor(capsys, study, tmp_path, monkeypatch):
     return ask
 
 
+def found(out):
+    return json.loads(out)["findings"]
+
+
 def test_a_healthy_study_has_status_0_and_nothing_is_written(doctor, tmp_path):
     status, out, _ = doctor()
     assert status == 0 and out.splitlines()[-1].startswith("0 errors, ")
@@ -42,10 +47,18 @@ def test_an_error_stands_first_with_what_to_do_and_status_1(doctor):
 
 def test_json_has_every_finding_with_its_evidence(doctor):
     status, out, _ = doctor("--json")
-    found = json.loads(out)["findings"]
-    assert status == 0 and {one["severity"] for one in found} <= {"warning", "note", "fine"}
-    (padding,) = [one for one in found if one["check"] == "padding"]
+    assert status == 0 and {one["severity"] for one in found(out)} <= {"warning", "note", "fine"}
+    (padding,) = [one for one in found(out) if one["check"] == "padding"]
     assert padding["evidence"]["largest_difference"] < 1e-4
+
+
+def test_lines_are_in_the_language_asked_for_and_json_is_not(doctor):
+    status, out, _ = doctor("--lang", "ru", leak=True)
+    assert status == 1 and out.startswith("✗ ошибка leakage (test): Строк test, которые есть и в train")
+    assert "Задайте task.drop_overlap: true" in out.splitlines()[1] and "✓ frozen (linear-probe на tiny-bert): " in out
+    assert re.fullmatch(r"Ошибок: 1, предупреждений: \d+, замечаний: \d+; всё в порядке: \d+\.", out.splitlines()[-1])
+    (kept,) = [one for one in found(doctor("--lang", "ru", "--json", leak=True)[1]) if one["severity"] == "error"]
+    assert kept["sentence"].startswith("41 of the 41 test rows (100%)") and kept["said"]["sentence"] == "equal"
 
 
 def test_a_study_that_cannot_be_read_has_status_2(doctor):

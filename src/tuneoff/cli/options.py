@@ -43,7 +43,9 @@ SetOption = Annotated[
 ]
 LanguageOption = Annotated[
     Language,
-    typer.Option("--lang", envvar="TUNEOFF_LANG", help="Language of report and tables; CSV and JSON are the same."),
+    typer.Option(
+        "--lang", envvar="TUNEOFF_LANG", help="Language of report, tables and findings; CSV and JSON are the same."
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory, such as runs/demo.")]
 

@@ -119,6 +119,7 @@ def doctor(
     limit: LimitOption = None,
     changes: SetOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+    lang: LanguageOption = Language.en,
 ) -> None:
     """Look for what would spoil a study, before its first step: in its data, its models and its techniques.
 
@@ -131,5 +132,6 @@ def doctor(
         read = read_of(study, changes, model=model, data=data, seeds=seeds, steps=steps, limit=limit)
         from tuneoff.commands.doctor import doctor_command
 
-        status = doctor_command(read, out or Path("runs") / read.study.name, as_json=json)
+        directory = out or Path("runs") / read.study.name
+        status = doctor_command(read, directory, as_json=json, language=lang.value)
     raise typer.Exit(status)

@@ -171,16 +171,20 @@ def about_tuning(tuning: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def about_doctor(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the doctor's warnings, and the errors that were set aside; what holds for several things is said once."""
-    said: dict[tuple[str, str, str], list[str]] = {}
-    for one in findings:
+    """Return the doctor's warnings, and the errors that were set aside; what holds for several things is said once.
+
+    Beside the English words a notice has the places of its `findings`, which have what other languages are made of.
+    """
+    said: dict[tuple[str, str, str], list[int]] = {}
+    for place, one in enumerate(findings):
         name = "doctor_forced" if one["forced"] else "doctor_warning" if one["severity"] == "warning" else None
         if name:
-            said.setdefault((name, one["check"], one["sentence"]), []).append(one["about"] or "the study")
-    return [
-        _notice(name, check=check, about=", ".join(about), sentence=sentence)
-        for (name, check, sentence), about in said.items()
-    ]
+            said.setdefault((name, one["check"], one["sentence"]), []).append(place)
+    notices = []
+    for (name, check, sentence), places in said.items():
+        about = ", ".join(findings[place]["about"] or "the study" for place in places)
+        notices.append(_notice(name, check=check, about=about, sentence=sentence, findings=places))
+    return notices
 
 
 def _about_sameness(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

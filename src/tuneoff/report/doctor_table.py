@@ -1,5 +1,6 @@
 """The table of what the doctor found before the first step."""
 
+from tuneoff.report.findings import in_words
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results
 from tuneoff.report.words import WORDS, Words
@@ -14,8 +15,8 @@ def doctor_table(results: Results, say: Words = WORDS) -> Table:
         Column("sentence", say("column.sentence")),
     ]
     rows = []
-    for one in results["doctor"]:
-        severity = "forced" if one["forced"] else one["severity"]
-        texts = (one["check"], one["about"] or "", say(f"severity.{severity}"), one["sentence"])
+    for row, one in zip(results["doctor"], in_words(results["doctor"], say), strict=True):
+        severity = "forced" if row["forced"] else one.severity
+        texts = (one.check, one.about or "", say(f"severity.{severity}"), one.sentence)
         rows.append([Cell(text, text) for text in texts])
     return Table("doctor", say("table.doctor"), columns, rows, [say("doctor.caption")])

@@ -61,6 +61,8 @@ ENGLISH: Mapping[str, str] = {
     "severity.warning": "warning",
     "severity.note": "note",
     "severity.fine": "fine",
+    "doctor.study": "the study",
+    "doctor.counts": "{error} errors, {warning} warnings, {note} notes; {fine} checks found all well.",
     "doctor.caption": "What the doctor's quick checks found; `tuneoff doctor` makes them all.",
     "table.trained": "Trained model",
     "table.data": "Data",

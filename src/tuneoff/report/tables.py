@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tuneoff.evidence.metrics import METRICS
+from tuneoff.report.findings import of_doctor
 from tuneoff.report.formats import count, duration, mean_spread, size
 from tuneoff.report.places import several_tasks
 from tuneoff.report.table import Cell, Column, Table
@@ -169,7 +170,10 @@ def cautions(results: Results, say: Words = WORDS) -> list[str]:
     """Return what a reader must know beside the numbers, as sentences."""
     found = []
     for notice in results["study"]["notices"]:
-        text, tasks = say(f"notice.{notice['id']}", **notice["values"]), notice.get("tasks")
+        values, tasks = notice["values"], notice.get("tasks")
+        if "findings" in values:
+            values = of_doctor(values, results, say)
+        text = say(f"notice.{notice['id']}", **values)
         found.append(say("pairs.model", model=", ".join(tasks), text=text) if tasks else text)
     return found
 
