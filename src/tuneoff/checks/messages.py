@@ -102,7 +102,7 @@ class Speaker(Formatter):
         return size(value, self._say)
 
     def _reason(self, value: str) -> str:
-        return self._say.get(f"reason.{value}", value)
+        return self._say.kept("reason", value)
 
 
 def spoken(said: Mapping[str, Any], speak: Speaker) -> dict[str, str]:

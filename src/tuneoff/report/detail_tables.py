@@ -72,7 +72,7 @@ def baselines_table(results: Results, say: Words = WORDS) -> Table:
 
 def _baseline_cells(title: str, row: Mapping[str, Any], say: Words) -> Sequence[Cell]:
     chosen = ", ".join(f"{name} {plain(value, say)}" for name, value in row["chosen"].items())
-    note = "; ".join(text for text in (row["reason"], row["note"]) if text)
+    note = "; ".join(say.kept("reason", text) for text in (row["reason"], row["note"]) if text)
     return (
         Cell(title, row["name"]),
         Cell(mean_spread(row["accuracy"], None, say), row["accuracy"]),
@@ -140,8 +140,8 @@ def _collapsed(found: Mapping[str, Any], classes: Sequence[str], say: Words) -> 
 
 def _trend(found: Mapping[str, Any], say: Words) -> Cell:
     if found["slope"] is None:
-        return Cell(say("details.untold", reason=found["reason"]))
-    interval = {name: f"{found[name]:+.2g}" for name in ("slope", "low", "high")}
+        return Cell(say("details.untold", reason=say.kept("reason", found["reason"])))
+    interval = {name: say.number(f"{found[name]:+.2g}") for name in ("slope", "low", "high")}
     return Cell(say("details.slope", verdict=say(VERDICTS[found["verdict"]]), **interval), found["slope"])
 
 
@@ -165,7 +165,7 @@ def _reason(row: Mapping[str, Any], say: Words) -> str:
         technique=row["technique"],
         missing=missing,
         seeds=runs,
-        reason=row["calibration"]["reason"],
+        reason=say.kept("reason", row["calibration"]["reason"]),
     )
 
 
@@ -181,9 +181,10 @@ def slice_tables(results: Results, say: Words = WORDS) -> list[Table]:
     for model in results["models"]:
         rows = [row for row in results["details"] if row["model"] == model["name"] and row["slices"]]
         for column in dict.fromkeys(name for row in rows for name in row["slices"]):
-            title = say("slices.title", column=column)
+            named = say.kept("slice", column)
+            title = say("slices.title", column=named)
             if several_models(results):
-                title = say("slices.title.model", column=column, model=model_label(model))
+                title = say("slices.title.model", column=named, model=model_label(model))
             table = _slice_table(title, {row["technique"]: row["slices"][column] for row in rows}, say)
             tables.append(replace(table, about={"model": model["name"]}))
     return tables
@@ -200,7 +201,8 @@ def _slice_table(title: str, found: Mapping[str, Sequence[Mapping[str, Any]]], s
     for parts in zip(*found.values(), strict=True):
         value, examples = parts[0]["value"], parts[0]["examples"]
         cells = [Cell(_interval(part, say), part["accuracy"]) for part in parts]
-        rows.append([Cell(value or say("value.unknown"), value), Cell(count(examples, say), examples), *cells])
+        named = say.kept("slice", value) if value else say("value.unknown")
+        rows.append([Cell(named, value), Cell(count(examples, say), examples), *cells])
     return Table("slices", title, columns, rows)
 
 

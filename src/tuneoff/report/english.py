@@ -10,6 +10,7 @@ from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 from tuneoff.report.chart_words import CHARTS
 from tuneoff.report.error_words import ERRORS
 from tuneoff.report.frame_words import FRAME
+from tuneoff.report.kept_words import KEPT
 from tuneoff.report.method_words import METHODS
 from tuneoff.report.rank_words import RANK_WORDS
 from tuneoff.report.side_words import SIDE
@@ -147,6 +148,7 @@ ENGLISH: Mapping[str, str] = {
     **ERRORS,
     **METHODS,
     **SIDE,
+    **KEPT,
     "html.techniques": "Each technique",
     "html.together": "All techniques together",
     "html.setting": "Model and data",

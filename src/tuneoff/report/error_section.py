@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuneoff.report.formats import count
+from tuneoff.report.places import task_label
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -72,7 +73,7 @@ def _part(results: Results, part: Row, task: Row, several: bool, say: Words) -> 
     classes = [str(name) for name in task["classes"] or ()]
     about = {"model": part["model"], "task": part["task"]}
     model = next(model_label(model) for model in results["models"] if model["name"] == part["model"])
-    named = say("errors.title.place", model=model, task=task["label"] or task["name"])
+    named = say("errors.title.place", model=model, task=task_label(task, say))
     examples = [_example(one, task, classes, say) for one in part["shown"]]
     compared = len(part["techniques"]) > 1
     return ErrorPart(
@@ -104,16 +105,22 @@ def _slice_table(name: str, rows: Sequence[Row], about: Mapping[str, str], say: 
     numbers = ("examples", "disagreed", "none_right")
     columns = [Column("value", say("column.value")), *(Column(n, say(f"column.{n}"), numeric=True) for n in numbers)]
     cells = [
-        [Cell(row["value"] or say("value.unknown"), row["value"]), *(Cell(count(row[n], say), row[n]) for n in numbers)]
+        [
+            Cell(say.kept("slice", row["value"]) if row["value"] else say("value.unknown"), row["value"]),
+            *(Cell(count(row[n], say), row[n]) for n in numbers),
+        ]
         for row in rows
     ]
-    return Table("errors", say("errors.slices", column=name), columns, cells, about=about)
+    return Table("errors", say("errors.slices", column=say.kept("slice", name)), columns, cells, about=about)
 
 
 def _example(one: Row, task: Row, classes: Sequence[str], say: Words) -> Example:
     fields = task["text_fields"] or []
     texts = list(zip(fields, one["texts"] or [], strict=False))
-    slices = [say("errors.slice.value", column=name, value=value) for name, value in one["slices"].items()]
+    slices = [
+        say("errors.slice.value", column=say.kept("slice", name), value=say.kept("slice", value))
+        for name, value in one["slices"].items()
+    ]
     given: dict[int, list[tuple[str, str]]] = {}
     for technique, answers in one["answers"].items():
         seeds = sum(answers.values())

@@ -106,10 +106,11 @@ def _classes(results: Mapping[str, Any], say: Words) -> list[str]:
     ]
 
 
-def _notes(results: Mapping[str, Any]) -> list[str]:
+def _notes(results: Mapping[str, Any], say: Words) -> list[str]:
     """What is to be known of the data, each note once; of several tasks each names its own."""
     several = several_tasks(results)
-    notes = [f"{task['name']}: {note}" if several else note for task in results["tasks"] for note in task["notes"]]
+    said = [(task["name"], say.kept("note", note)) for task in results["tasks"] for note in task["notes"]]
+    notes = [say("pairs.model", model=name, text=note) if several else note for name, note in said]
     return list(dict.fromkeys(notes))
 
 
@@ -165,6 +166,6 @@ def render(
         runs=runs_table(results, say),
         open_runs=len(results["runs"]) <= MOST_OPEN,
         classes=_classes(results, say),
-        notes=_notes(results),
+        notes=_notes(results, say),
         version=results["environment"].get("tuneoff") or say("value.unknown"),
     )

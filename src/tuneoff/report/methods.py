@@ -8,6 +8,7 @@ from typing import Any
 from tuneoff.evidence.results import asked_task
 from tuneoff.report import bibliography as sources
 from tuneoff.report.formats import count, plain
+from tuneoff.report.places import task_label
 from tuneoff.report.table import LATEX
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -93,7 +94,7 @@ def _compared(results: Results, say: Words) -> str:
         for model in results["models"]
     ]
     tasks = {task["name"]: task for task in results["tasks"]}
-    named = [str(task["label"] or name) + _cite(_source_of_task(results, name)) for name, task in tasks.items()]
+    named = [task_label(task, say) + _cite(_source_of_task(results, name)) for name, task in tasks.items()]
     values = {"techniques": _and(techniques, say), "models": _and(models, say), "tasks": _and(named, say)}
     return say("methods.compared" if len(techniques) > 1 else "methods.one", **values)
 
@@ -146,7 +147,7 @@ def _data(results: Results, say: Words) -> Iterator[str]:
             continue
         numbers = {name: count(rows.get(name), say) for name in ("train", "dev", "test")}
         message = "methods.data" if rows.get("dev") else "methods.data.no_dev"
-        yield say(message, task=task["label"] or task["name"], classes=len(task["classes"]), **numbers)
+        yield say(message, task=task_label(task, say), classes=len(task["classes"]), **numbers)
     if folds := results["study"]["protocol"].get("folds"):
         yield say("methods.folds", folds=folds)
 

@@ -62,6 +62,11 @@ def by_task(build: Callable[[Results, Words], Table], results: Results, say: Wor
     return replace(first, columns=heads, rows=rows, explanations=captions, cautions=(), findings=(), group=group)
 
 
+def task_label(task: Mapping[str, Any], say: Words = WORDS) -> str:
+    """Return the name of a task that readers are shown."""
+    return say.kept("task", str(task["label"] or task["name"]))
+
+
 def place_label(results: Results, model: str, task: str) -> str:
     """Return how a sentence or title names a model and a task: what there are several of; empty for one of each."""
     labels = {one["name"]: str(one.get("label") or one["name"]) for one in results["models"]}

@@ -7,6 +7,7 @@ knows (techniques, splits, schedules, files) stay as they are.
 from collections.abc import Mapping
 
 from tuneoff.report.russian_charts import CHARTS
+from tuneoff.report.russian_kept import KEPT
 from tuneoff.report.russian_page import ERRORS, FRAME, METHODS, SIDE
 from tuneoff.report.russian_ranks import RANK_WORDS
 from tuneoff.report.russian_sentences import NOTICES, RACES, SUMMARIES, VERDICTS, WHY
@@ -16,6 +17,7 @@ RUSSIAN: Mapping[str, str] = {
     **ERRORS,
     **METHODS,
     **SIDE,
+    **KEPT,
     **{f"notice.{name}": text for name, text in NOTICES.items()},
     **{f"verdict.{name}": text for name, text in VERDICTS.items()},
     **{f"race.{name}": text for name, text in RACES.items()},

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuneoff.report.formats import plain
-from tuneoff.report.places import several_tasks, task_names
+from tuneoff.report.places import several_tasks, task_label, task_names
 from tuneoff.report.rank_tables import within_tasks
 from tuneoff.report.table import Table
 from tuneoff.report.tables import Results, model_label, several_models
@@ -16,7 +16,7 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
     study = results["study"]
     names = [technique["name"] for technique in study["techniques"]]
     models = _joined([model_label(model) for model in results["models"]], say)
-    labels = {task["name"]: str(task["label"] or task["name"]) for task in results["tasks"]}
+    labels = {task["name"]: task_label(task, say) for task in results["tasks"]}
     task = _joined(list(labels.values()), say) if labels else say("value.unknown")
     seeds = _seeds(results, say)
     asked = {"models": models, "task": task, "seeds": seeds}

@@ -184,7 +184,7 @@ def runs_table(results: Results, say: Words = WORDS) -> Table:
     ]
     rows = []
     for run in results["runs"]:
-        status = say(f"status.{run['status']}", reason=run["reason"])
+        status = say(f"status.{run['status']}", reason=say.kept("reason", run["reason"] or ""))
         metrics = [run["metrics"][name] for name in ("accuracy", "loss")]
         key = (run["source"]["key"] or "")[:DIGEST] or say("value.unknown")
         rows.append(

@@ -103,7 +103,9 @@ def _part(task: SameTask, pictures: Sequence[Picture], say: Words) -> TaskPart:
         for comparison in task.comparisons
         if comparison["pairs"]
     ]
-    return TaskPart(say("side.task", task=task.label), notes, _techniques_table(task, say), pairs, pictures)
+    return TaskPart(
+        say("side.task", task=say.kept("task", task.label)), notes, _techniques_table(task, say), pairs, pictures
+    )
 
 
 def _techniques_table(task: SameTask, say: Words) -> Table:
@@ -119,7 +121,12 @@ def _techniques_table(task: SameTask, say: Words) -> Table:
         Column("time", say("column.time"), numeric=True),
         Column("seeds", say("column.seeds"), numeric=True),
     ]
-    return Table("side", say("side.task", task=task.label), columns, [_cells(row, models, say) for row in task.rows])
+    return Table(
+        "side",
+        say("side.task", task=say.kept("task", task.label)),
+        columns,
+        [_cells(row, models, say) for row in task.rows],
+    )
 
 
 def _cells(row: Row, models: bool, say: Words) -> list[Cell]:
@@ -162,7 +169,7 @@ def _figures(task: SameTask, say: Words) -> list[Figure]:
     found = []
     for number, comparison in enumerate(task.comparisons, start=1):
         rows = [{**row, "technique": row["entry"]} for row in task.rows if row["study"] in comparison["studies"]]
-        place = say("side.figure", task=task.label, studies=_and(comparison["studies"], say))
+        place = say("side.figure", task=say.kept("task", task.label), studies=_and(comparison["studies"], say))
         drawing = ranks_drawing(rows, comparison, [row["technique"] for row in rows], place, say)
         if drawing is not None:
             name = f"{task.name}-{number}"

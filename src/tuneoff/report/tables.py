@@ -127,7 +127,7 @@ def _interval_cell(name: str, interval: Mapping[str, Any] | None, say: Words) ->
 
 def _note(row: Mapping[str, Any], say: Words) -> str:
     """Say what became of the runs that are not done; empty if all are and nothing is amiss."""
-    runs, reason = row["runs"], row["reason"] or ""
+    runs, reason = row["runs"], say.kept("reason", row["reason"] or "")
     if runs["failed"] == runs["asked"]:
         return say("status.failed", reason=reason)
     if runs["missing"] == runs["asked"]:
@@ -173,6 +173,8 @@ def cautions(results: Results, say: Words = WORDS) -> list[str]:
         values, tasks = notice["values"], notice.get("tasks")
         if "findings" in values:
             values = of_doctor(values, results, say)
+        if "end" in values:
+            values = {**values, "end": say.kept("end", values["end"])}
         text = say(f"notice.{notice['id']}", **values)
         found.append(say("pairs.model", model=", ".join(tasks), text=text) if tasks else text)
     return found

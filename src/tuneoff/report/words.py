@@ -1,6 +1,8 @@
 """What tables, charts and the report say, by message id: a language is a dictionary more, and no code."""
 
+import re
 from collections.abc import Mapping
+from functools import cache
 from string import Formatter
 from typing import Any
 
@@ -10,6 +12,9 @@ from tuneoff.report.russian import RUSSIAN
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "ru": RUSSIAN}
 """The languages of reports, by their codes (ISO 639-1)."""
 NARROW_SPACE = "\u202f"
+KINDS = ("note", "reason", "metrics", "facts")
+"""The fields of texts that were kept which hold such a text themselves, of the kind of that name."""
+NUMBER, FACTS = r"[-+]?[\d,.]+(?:e[-+]?\d+)?", r"(?:step|learning rate) .+"
 _AS_RUSSIAN = str.maketrans({".": ",", ",": NARROW_SPACE})
 
 
@@ -38,9 +43,54 @@ class Words:
         """Return a number that was written as Python does ('1,234.5') with the language's marks ('1 234,5')."""
         return text.translate(_AS_RUSSIAN) if self.language == "ru" else text
 
+    def kept(self, kind: str, text: str) -> str:
+        """Return a text that was kept in English (a note, a reason) in this language; one that nobody knows as it is.
+
+        It is known by the English messages of its kind, such as "note.limited": see `kept_words`.
+        """
+        if self.language == "en":
+            return text
+        for message, pattern in _patterns(kind):
+            if found := pattern.fullmatch(text):
+                fields = found.groupdict()
+                return self(message, **{name: self._value(message, name, value) for name, value in fields.items()})
+        return text
+
+    def _value(self, message: str, name: str, value: str) -> object:
+        """Return the value of a field as it was before it was written into a text that was kept."""
+        if name in KINDS:
+            return "; ".join(self.kept(name, part) for part in (value.split("; ") if name == "facts" else [value]))
+        if not dict(_fields(message))[name]:
+            return value
+        plain = value.replace(",", "")
+        return int(plain) if plain.isdecimal() else float(plain)
+
     def get(self, message: str, otherwise: str) -> str:
         """Return a message without values, or what is to be said where there is none."""
         return self._messages.get(message, otherwise)
+
+
+@cache
+def _patterns(kind: str) -> list[tuple[str, re.Pattern[str]]]:
+    """Return the messages of a kind with what their English text looks like, those that say most first."""
+    messages = [message for message in ENGLISH if message.startswith(f"{kind}.")]
+    # Where a stage failed stands in brackets behind any reason, and would be taken for a part of it.
+    messages.sort(key=lambda message: ("{facts}" not in ENGLISH[message], -len(re.sub(r"{.*?}", "", ENGLISH[message]))))
+    return [(message, re.compile(_pattern(ENGLISH[message]), re.DOTALL)) for message in messages]
+
+
+def _pattern(text: str) -> str:
+    parts = []
+    for literal, name, spec, _ in Formatter().parse(text):
+        parts.append(re.escape(literal))
+        if name is not None:
+            parts.append(f"(?P<{name}>{FACTS if name == 'facts' else NUMBER if spec else '.+?'})")
+    return "".join(parts)
+
+
+def _fields(message: str) -> list[tuple[str, str]]:
+    """Return the fields of a message with their formats."""
+    return [(name, spec or "") for _, name, spec, _ in Formatter().parse(ENGLISH[message]) if name is not None]
 
 
 WORDS = Words()

@@ -12,6 +12,7 @@ from tuneoff.errors import DataError
 from tuneoff.study import TaskSpec
 from tuneoff.tasks.files import find_folder, read_table
 from tuneoff.tasks.hub import HubId, load_hub
+from tuneoff.tasks.notes import note
 from tuneoff.tasks.raw import RawTask
 from tuneoff.tasks.registry import About, BuiltIn, register
 from tuneoff.tasks.table import Table
@@ -133,9 +134,9 @@ def _read(task: Declaration, spec: TaskSpec, base: Path) -> RawTask:
     for split, table in tables.items():
         tables[split] = _shaped(task, table)
         if missing := len(table) - len(tables[split]):
-            notes.append(f"{missing:,} of the {len(table):,} {split} rows have an empty text and were left out.")
+            notes.append(note("empty", empty=missing, rows=len(table), split=split))
     if task.before:
-        notes.append(f"The {task.before} stands before each of its texts, with a colon.")
+        notes.append(note("before", column=task.before))
     return RawTask(
         name=task.slug,
         label=task.label,
@@ -146,7 +147,7 @@ def _read(task: Declaration, spec: TaskSpec, base: Path) -> RawTask:
         group_column=task.group,
         classes=task.classes,
         id_prefixes=task.benchmark.prefixes,
-        notes=(*notes, f"On {task.label}, {task.benchmark.name} reports {task.metrics}."),
+        notes=(*notes, note("metrics", task=task.label, benchmark=task.benchmark.name, metrics=task.metrics)),
     )
 
 
@@ -164,7 +165,7 @@ def _from_folder(task: Declaration, data: str, base: Path) -> tuple[dict[str, Ta
         table, broken = _read_file(folder / name, task.headers.get(split))
         tables[split] = _named(task, table)
         if broken:
-            notes.append(f"{broken:,} of the {len(table) + broken:,} lines of {name} are no rows and were left out.")
+            notes.append(note("broken", broken=broken, lines=len(table) + broken, file=name))
     return tables, f"the benchmark's own files ({listed(names.values())})", notes
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tuneoff.errors import DataError
 from tuneoff.tasks.data_set import ALSO, Split, TaskData
 from tuneoff.tasks.folds import POOL, FoldedTask, cut_folds, pooled
+from tuneoff.tasks.notes import note
 from tuneoff.tasks.splits import cut_dev, drop_overlap, overlap_notes, take
 from tuneoff.tasks.table import Table
 from tuneoff.words import listed, near
@@ -52,15 +53,15 @@ class RawTask:
             before = len(splits["train"])
             splits["train"] = drop_overlap(splits["train"], others)
             dropped = before - len(splits["train"])
-            notes.append(f"{dropped:,} of the {before:,} train rows were removed, as they share {self._kept_together}.")
+            notes.append(note("dropped", dropped=dropped, rows=before, by=self._together_by))
         _require_two(splits["train"], limit, drop_overlaps)
         for other in others:
             notes += overlap_notes(splits["train"], other, self.text_columns, self.group_column)
         notes += _absences(splits["train"], others, class_names)
         notes += self._about_also(splits["train"], splits, class_names)
         if need_dev and "dev" not in splits:
-            splits["train"], splits["dev"], note = self._cut(splits["train"], len(class_names))
-            notes += [note, *overlap_notes(splits["train"], splits["dev"], self.text_columns, self.group_column)]
+            splits["train"], splits["dev"], cut = self._cut(splits["train"], len(class_names))
+            notes += [cut, *overlap_notes(splits["train"], splits["dev"], self.text_columns, self.group_column)]
         return self._task(class_names, splits, notes)
 
     def in_folds(self, folds: int, *, need_dev: bool, limit: int | None) -> FoldedTask:
@@ -70,10 +71,7 @@ class RawTask:
         """
         class_names, splits, notes = self._limited(limit)
         pool = pooled([splits[name] for name in LABELLED if name in splits], self.id_prefixes)
-        notes.append(
-            f"Cross-validation: the {len(pool):,} labelled rows are cut into {folds} folds, in proportion to the "
-            f"labels, {self._one_side}; each row is held out once. Rows of train and dev are those of fold 0."
-        )
+        notes.append(note("folds", rows=len(pool), folds=folds, by=self._together_by))
         aside = {name: split for name, split in splits.items() if name not in LABELLED}
         notes += self._about_also(pool, splits, class_names)
         tasks = []
@@ -82,8 +80,8 @@ class RawTask:
             cut = {"train": take(pool, rest, "train"), "test": take(pool, rows, "test"), **aside}
             said = list(notes)
             if need_dev:
-                cut["train"], cut["dev"], note = self._cut(cut["train"], len(class_names))
-                said.append(note)
+                cut["train"], cut["dev"], told = self._cut(cut["train"], len(class_names))
+                said.append(told)
             tasks.append(self._task(class_names, cut, said))
         seen = {**tasks[0].splits, "test": take(pool, range(len(pool)), "test")}
         whole = replace(
@@ -97,7 +95,7 @@ class RawTask:
         if limit is None:
             return class_names, splits, []
         splits = {name: take(split, range(min(limit, len(split)))) for name, split in splits.items()}
-        return class_names, splits, [f"Of each split only the first {limit:,} rows are used (limit)."]
+        return class_names, splits, [note("limited", limit=limit)]
 
     def _task(self, class_names: tuple[str, ...], splits: Mapping[str, Split], notes: Iterable[str]) -> TaskData:
         return TaskData(
@@ -115,21 +113,16 @@ class RawTask:
     def _about_also(self, train: Split, splits: Mapping[str, Split], classes: tuple[str, ...]) -> list[str]:
         """Return what further test sets have in common with train, by their texts: they need no groups."""
         further, plain = [splits[name] for name in _also(splits)], replace(train, groups=None)
-        notes = [note for other in further for note in overlap_notes(plain, other, self.text_columns, None)]
+        notes = [one for other in further for one in overlap_notes(plain, other, self.text_columns, None)]
         return notes + _absences(train, further, classes)
 
     @property
-    def _one_side(self) -> str:
-        return f"rows with the same {self.group_column or 'text'} on one side"
-
-    @property
-    def _kept_together(self) -> str:
-        return f"their {self.group_column or 'text'} with a row of dev or test"
+    def _together_by(self) -> str:
+        return self.group_column or "text"
 
     def _cut(self, train: Split, n_classes: int) -> tuple[Split, Split, str]:
         kept, dev = cut_dev(train, n_classes=n_classes)
-        share = f"dev is {len(dev):,} of the {len(train):,} rows of train"
-        return kept, dev, f"{share}, cut out in proportion to the labels, {self._one_side}."
+        return kept, dev, note("dev", dev=len(dev), rows=len(train), by=self._together_by)
 
     def _checked(self) -> tuple[tuple[str, ...], dict[str, Split]]:
         """Return the class names and all splits, complete, with each label known."""
@@ -238,9 +231,9 @@ def _absences(train: Split, others: list[Split], classes: tuple[str, ...]) -> li
     for other in others:
         there = _present(other, classes)
         if missing := [name for name in classes if name in here - there]:
-            notes.append(f"Labels of train that do not occur in {other.name}: {listed(missing)}.")
+            notes.append(note("absent", split=other.name, labels=listed(missing)))
         if unseen := [name for name in classes if name in there - here]:
-            notes.append(f"Labels of {other.name} that the train rows in use do not have: {listed(unseen)}.")
+            notes.append(note("unseen", split=other.name, labels=listed(unseen)))
     return notes
 
 

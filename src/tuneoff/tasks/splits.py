@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tuneoff.errors import DataError
 from tuneoff.tasks.data_set import Split
+from tuneoff.tasks.notes import note
 
 DEV_SHARE = 10
 """One row in so many of train goes to dev."""
@@ -80,10 +81,10 @@ def overlap_notes(train: Split, other: Split, text_fields: tuple[str, ...], grou
     shared = count_shared(mine, theirs) if group or len(text_fields) > 1 else 0
     if shared:
         named = group or text_fields[0]
-        notes.append(f"{shared:,} of the {len(other):,} {other.name} rows share their {named} with a row of train.")
+        notes.append(note("shared", shared=shared, rows=len(other), split=other.name, by=named))
     same = count_shared(text_keys(other), text_keys(train))
     if same:
-        notes.append(f"{same:,} of the {len(other):,} {other.name} rows stand in train with the same text.")
+        notes.append(note("same", same=same, rows=len(other), split=other.name))
     return notes
 
 
