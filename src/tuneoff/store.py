@@ -18,6 +18,7 @@ from tuneoff.files import (
     write_tensors,
     write_text,
 )
+from tuneoff.in_use import remove
 from tuneoff.records import PHASES, TUNING, StageAddress, StageRecord
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class Store:
         """
         folder = self.folder(record.address)
         for earlier in (DONE, RECORD, PREDICTIONS, WEIGHTS):  # no record may stand beside files that it does not know
-            (folder / earlier).unlink(missing_ok=True)
+            remove(folder / earlier)
         lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in history)
         write_text(folder / HISTORY, lines)
         names = [HISTORY]
@@ -260,11 +261,11 @@ class Store:
     def drop_unfinished(self, address: StageAddress) -> None:
         """Delete what a finished stage was gone on from: a process killed after its mark leaves that behind."""
         for name in (CHECKPOINT, ATTEMPTS):
-            (self.folder(address) / name).unlink(missing_ok=True)
+            remove(self.folder(address) / name)
 
     def drop_weights(self, address: StageAddress) -> None:
         """Delete a stage's trained weights; its record, history and predictions stay."""
-        (self.folder(address) / WEIGHTS).unlink(missing_ok=True)
+        remove(self.folder(address) / WEIGHTS)
 
     def __iter__(self) -> Iterator[StageRecord]:
         return iter(self.records())

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -237,6 +239,31 @@ def test_where_what_must_stay_fills_the_cache_nothing_is_deleted_and_it_is_said(
     room_for(1.5)
     assert hidden("c", say=said.append) is None and names(cache) == ["a", "b"]
     assert len(said) == 1 and "TUNEOFF_CACHE_LIMIT" in said[0] and opened.file.tensors
+
+
+def test_on_windows_an_entry_that_another_process_has_open_stays(cache, room_for, monkeypatch):
+    """The next one goes in its stead; where none may go, what is new is not kept, and that is said."""
+    room_for(2)
+    for ago, key in [(30, "a"), (20, "b")]:
+        hidden(key)
+        used(cache, key, ago)
+    gc.collect()
+    open_there, real = {"a"}, Path.unlink
+
+    def unlink(path, **how):
+        if path.stem in open_there:
+            raise PermissionError(13, "The process cannot access the file", str(path))
+        real(path, **how)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    monkeypatch.setattr(sys, "platform", "win32")
+    hidden("c")
+    gc.collect()
+    assert names(cache) == ["a", "c"]
+    open_there.add("c")
+    said = []
+    assert hidden("d", say=said.append) is None and names(cache) == ["a", "c"]
+    assert len(said) == 1 and "TUNEOFF_CACHE_LIMIT" in said[0]
 
 
 def test_an_entry_larger_than_the_limit_is_not_computed_and_it_is_said(cache, room_for):
