@@ -52,7 +52,7 @@ def _claimed_folder(path: Path) -> Iterator[Path]:
     Its lock tells those who tidy up that somebody writes here, and dies with the process (see `remove_leftovers`).
     """
     while True:
-        folder = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        folder = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}")  # short: Windows' paths have 260 characters
         folder.mkdir()
         with suppress(BlockingIOError, FileNotFoundError):  # another process tidies up, and came before the lock
             lock = _lock(folder)
