@@ -1,7 +1,6 @@
 """Files that somebody has open, as on Windows: changed as soon as they are closed, or left where they may stay."""
 
 import gc
-import itertools
 import sys
 import time
 from pathlib import Path
@@ -44,12 +43,12 @@ def path(tmp_path):
     return tmp_path / "file"
 
 
-def test_what_is_being_read_is_replaced_a_little_later(held, path):
-    made = held(path, 4)
+def test_what_is_being_read_is_replaced_a_little_later(held, path, monkeypatch):
+    made, waits = held(path, 9), []
+    monkeypatch.setattr(in_use.time, "sleep", waits.append)
     write_text(path, "new")
-    assert path.read_text() == "new" and len(made) == 5
-    waits = [after - before for before, after in itertools.pairwise(made)]
-    assert waits == sorted(waits) and waits[0] >= in_use.FIRST_WAIT
+    assert path.read_text() == "new" and len(made) == 10
+    assert waits == [min(in_use.FIRST_WAIT * 2**n, in_use.LONGEST_WAIT) for n in range(9)]
 
 
 def test_a_folder_is_put_in_the_place_of_an_empty_one(held, tmp_path):
