@@ -61,6 +61,13 @@ def test_the_commit_of_the_studys_folder_and_whether_it_was_changed(repository):
     assert describe_environment(repository)["git"]["dirty"] is True
 
 
+def test_names_of_files_in_any_encoding_are_no_hindrance(repository):
+    """As where git writes names in UTF-8 and Windows reads them in its code page; or the other way round."""
+    subprocess.run([*GIT, "config", "core.quotePath", "false"], cwd=repository, check=True)
+    (Path(os.fsdecode(os.fsencode(repository) + b"/\xff\x98.yaml"))).touch()
+    assert describe_environment(repository)["git"]["dirty"] is True
+
+
 def test_outside_a_repository_and_without_git_it_is_unknown(tmp_path, monkeypatch, repository):
     assert describe_environment(tmp_path)["git"] is None
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -13,10 +13,10 @@ import pytest
 
 from tuneoff import records
 from tuneoff.errors import StoreError, StudyError
+from tuneoff.naming import NAME
 from tuneoff.reading import resolved_yaml, study_from_mapping
 from tuneoff.report import write_report
 from tuneoff.store import RECORD, StageAddress, Store
-from tuneoff.study import NAME
 
 ROOT = Path(__file__).parents[1]
 CODE = sorted(path for folder in ("src", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py"))

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tuneoff.study import MOST_SEEDS, ModelSpec, Protocol, TaskSpec, TechniqueSpec, slug
+from tuneoff.study import MOST_SEEDS, ModelSpec, Protocol, TaskSpec, TechniqueSpec
 
 
 def test_a_count_of_seeds_is_written_out_so_that_a_larger_one_keeps_what_is_done() -> None:
@@ -70,11 +70,18 @@ def test_names_are_small_letters_digits_and_single_hyphens(name: str) -> None:
         ModelSpec(id="m", name=name)
 
 
-@pytest.mark.parametrize(
-    ("text", "name"), [("My Study_v2", "my-study-v2"), ("--a..b--", "a-b"), ("Étude", "etude"), ("Проба", ""), ("", "")]
-)
-def test_slug(text: str, name: str) -> None:
-    assert slug(text) == name
+@pytest.mark.parametrize("name", ["con", "prn", "aux", "nul", "com1", "com9", "lpt3"])
+def test_names_of_devices_are_refused_since_windows_has_no_such_folders(name: str) -> None:
+    """So that a run directory can be moved there."""
+    for make in (
+        lambda: TechniqueSpec(name=name, use="lora"),
+        lambda: TechniqueSpec(name=f"{name}+lora", use=f"{name}+lora"),
+        lambda: ModelSpec(id="m", name=name),
+        lambda: TaskSpec(name="terra", called=name),
+    ):
+        with pytest.raises(ValidationError, match=f"'{name}' is a device on Windows"):
+            make()
+    assert ModelSpec(id="m", name=f"{name}-model").name == f"{name}-model"
 
 
 @pytest.mark.parametrize("choice", [{"checkpoint": "best"}, {"tune": {"trials": 2}}])

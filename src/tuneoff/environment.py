@@ -61,10 +61,9 @@ def _git_state(folder: Path) -> dict[str, Any] | None:
     """Return commit and whether the work tree differs from it; None outside a repository or without git."""
     command = ["git", "-C", str(folder)]
     try:
-        commit = subprocess.run([*command, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        status = subprocess.run(
-            [*command, "status", "--porcelain"], capture_output=True, text=True, timeout=30, check=True
-        )
+        commit = subprocess.run([*command, "rev-parse", "HEAD"], capture_output=True, timeout=10, check=True)
+        status = subprocess.run([*command, "status", "--porcelain"], capture_output=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
+    # Names of files are in whatever encoding they were made: only whether there are some is asked.
+    return {"commit": commit.stdout.decode("ascii").strip(), "dirty": bool(status.stdout.strip())}

@@ -12,6 +12,7 @@ TuneoffError
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 
@@ -54,6 +55,8 @@ class WriteError(StoreError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
         self.why = os.strerror(errno.ENOSPC) if full else error.strerror or str(error)
         way_out = "make room on the disk" if full else "make it writable, or give another --out (or --to)"
+        if isinstance(error, PermissionError) and sys.platform == "win32":
+            way_out = "close it where it is open, make it writable, or give another --out (or --to)"
         super().__init__(
             f"{path}: cannot be written ({self.why}); {way_out}, and run the same command again: what is done is kept"
         )

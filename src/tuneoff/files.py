@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneoff.errors import WriteError
+from tuneoff.in_use import put_in_place, remove_if_possible
 
 if sys.platform != "win32":
     import fcntl
@@ -38,7 +39,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             write(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            put_in_place(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
         raise WriteError(path, error) from error
@@ -51,7 +52,7 @@ def _claimed_folder(path: Path) -> Iterator[Path]:
     Its lock tells those who tidy up that somebody writes here, and dies with the process (see `remove_leftovers`).
     """
     while True:
-        folder = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        folder = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}")  # short: Windows' paths have 260 characters
         folder.mkdir()
         with suppress(BlockingIOError, FileNotFoundError):  # another process tidies up, and came before the lock
             lock = _lock(folder)
@@ -139,11 +140,11 @@ def digest(value: Any) -> str:
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left half written anywhere under a folder; what somebody is writing stays."""
     for leftover in folder.rglob(f"{TEMPORARY}*"):
+        if not leftover.is_dir():
+            remove_if_possible(leftover)
+            continue
         with suppress(OSError):  # it is written just now, or may only be read here
-            if leftover.is_dir():
-                _remove_abandoned(leftover)
-            else:
-                leftover.unlink()
+            _remove_abandoned(leftover)
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from tuneoff.encodings import encodable, json_escaped
 from tuneoff.errors import DataError, StudyError
 from tuneoff.predicting import Predictions
 from tuneoff.tasks.russian_superglue import ENTAILMENT
@@ -45,7 +46,7 @@ def chosen_format(given: str | None, to: Path | None) -> str:
 
 
 class JsonLines:
-    """An object a line; on a terminal letters that it would obey come out as escapes."""
+    """An object a line; letters that the file's encoding has not, or a terminal would obey, come out as escapes."""
 
     def __init__(self, file: IO[str], *, shown: bool = False) -> None:
         self._file = file
@@ -57,17 +58,38 @@ class JsonLines:
             line = json.dumps(row, ensure_ascii=False, default=str)
             if self._shown:
                 line = "".join(f"\\u{ord(c):04x}" if is_odd(c) else c for c in line)
-            self._file.write(line + "\n")
+            self._file.write(json_escaped(line, _encoding(self._file)) + "\n")
 
     def close(self) -> None:
         """Do nothing: all is written."""
 
 
-class Separated:
-    """Rows with commas between, after a header."""
+class _Exact:
+    """A file that refuses what its encoding has not, where others may write something instead."""
 
     def __init__(self, file: IO[str]) -> None:
-        self._writer = csv.writer(file, lineterminator="\n")
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """Write a text as it is; StudyError where that is impossible."""
+        if not encodable(text, _encoding(self._file)):
+            missing = next(c for c in text if not encodable(c, _encoding(self._file)))
+            raise StudyError(
+                f"--format csv: the output's encoding, {_encoding(self._file)}, has no {missing!a}, which stands "
+                "in these rows; name a file by --to, or set PYTHONIOENCODING=utf-8"
+            )
+        self._file.write(text)
+
+
+def _encoding(file: IO[str]) -> str:
+    return getattr(file, "encoding", None) or "utf-8"  # a text in memory has none
+
+
+class Separated:
+    """Rows with commas between, after a header; StudyError for a letter that the file's encoding has not."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._writer = csv.writer(_Exact(file), lineterminator="\n")
         self._begun = False
 
     def write(self, predictions: Predictions) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from tuneoff.changes import OPTIONS, Changes, unfold
 from tuneoff.complaints import Complaints
 from tuneoff.errors import StudyError
-from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec, slug
+from tuneoff.naming import folder_name, slug
+from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec
 from tuneoff.technique_entries import TechniqueReader
 from tuneoff.words import described, listed, near, shortened
 from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, to_yaml
@@ -50,7 +51,7 @@ def read_study(
     else:
         raise StudyError(_not_found(path, name_or_path))
     source, problems = read_yaml(content, name_or_path)
-    study = _checked(source, problems, slug(path.stem) or "study", settings, overrides or {})
+    study = _checked(source, problems, folder_name(slug(path.stem), "study") or "study", settings, overrides or {})
     return ReadStudy(study, base, name_or_path)
 
 
@@ -184,7 +185,7 @@ class _Reader:
         ]
         names: dict[str, int] = {}
         for n, model in enumerate(found):
-            name = model.named(slug(PurePath(model.id).name)) if model else f"[{n}]"
+            name = model.named(folder_name(slug(PurePath(model.id).name), "model")) if model else f"[{n}]"
             if names.setdefault(name, n) != n:
                 self.complaints.add(
                     ("models", n),

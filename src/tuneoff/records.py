@@ -1,15 +1,14 @@
 """What a stage of a run directory is called, and what is known of one that ended."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from tuneoff.errors import StoreError
+from tuneoff.naming import NAME
 
 RECORD_VERSION = 1
-NAME = re.compile(r"(?=.{1,80}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")  # as `study.NAME`, which would load pydantic
 LATER = ("chosen", "test_opened", "attempts", "seconds_lost")  # fields of a record that the first ones did not have
 TUNING = "tuning"  # folder of all that is run to choose settings
 PHASES = ("load", "tokenize", "features", "training", "evaluation")

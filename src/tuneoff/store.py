@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +17,8 @@ from tuneoff.files import (
     write_tensors,
     write_text,
 )
+from tuneoff.in_use import remove
+from tuneoff.read_back import altered, read_json, read_json_lines, read_kept_study, unchanged_sha256
 from tuneoff.records import PHASES, TUNING, StageAddress, StageRecord
 
 if TYPE_CHECKING:
@@ -98,18 +99,7 @@ class Store:
 
     def study(self) -> dict[str, Any]:
         """Return the study as it was resolved."""
-        import yaml
-
-        path = self.root / "study.yaml"
-        try:
-            value = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, ValueError) as error:
-            raise StoreError(f"{path}: not valid YAML ({error}); run the study again to write it anew") from error
-        if not isinstance(value, dict):
-            raise StoreError(f"{path}: not a study; run the study again to write it anew")
-        if wrong := _not_whole(value):
-            raise StoreError(f"{path}: not a whole study, {wrong}; run the study again to write it anew")
-        return value
+        return read_kept_study(self.root / "study.yaml")
 
     def environment(self) -> dict[str, Any]:
         """Return versions, hardware and git state of the last command that ran here."""
@@ -171,7 +161,7 @@ class Store:
         checksum = value.pop(CHECKSUM, None)  # the first records had none
         record = StageRecord.from_json(value, path)
         if checksum is not None and digest(value) != checksum:
-            raise _altered(path)
+            raise altered(path)
         if record.status == "done":
             mark = folder / DONE
             if not mark.is_file() or mark.read_text(encoding="utf-8").strip() != record.key:
@@ -184,12 +174,7 @@ class Store:
         if not path.is_file():
             return []
         self.checked(address, HISTORY)
-        try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except ValueError as error:
-            raise StoreError(
-                f"{path}: not valid JSON lines ({error}); delete its folder and run the study again"
-            ) from error
+        return read_json_lines(path)
 
     def predictions(self, address: StageAddress) -> "pd.DataFrame":
         """Return split, row, source_id, step, label and logits of every evaluated example."""
@@ -215,7 +200,7 @@ class Store:
             return path
         if self._sha256_of(path) != expected:  # a command that is running has written the stage again meanwhile
             return self.checked(address, name)
-        raise _altered(path)
+        raise altered(path)
 
     def _sha256_of(self, path: Path) -> str | None:
         record = self._record_in(path.parent)
@@ -239,7 +224,7 @@ class Store:
         """
         folder = self.folder(record.address)
         for earlier in (DONE, RECORD, PREDICTIONS, WEIGHTS):  # no record may stand beside files that it does not know
-            (folder / earlier).unlink(missing_ok=True)
+            remove(folder / earlier)
         lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in history)
         write_text(folder / HISTORY, lines)
         names = [HISTORY]
@@ -260,43 +245,14 @@ class Store:
     def drop_unfinished(self, address: StageAddress) -> None:
         """Delete what a finished stage was gone on from: a process killed after its mark leaves that behind."""
         for name in (CHECKPOINT, ATTEMPTS):
-            (self.folder(address) / name).unlink(missing_ok=True)
+            remove(self.folder(address) / name)
 
     def drop_weights(self, address: StageAddress) -> None:
         """Delete a stage's trained weights; its record, history and predictions stay."""
-        (self.folder(address) / WEIGHTS).unlink(missing_ok=True)
+        remove(self.folder(address) / WEIGHTS)
 
     def __iter__(self) -> Iterator[StageRecord]:
         return iter(self.records())
-
-
-def _altered(path: Path) -> StoreError:
-    return StoreError(
-        f"{path}: not what was written (its checksum differs); delete its folder and run the study again, which "
-        "computes it anew"
-    )
-
-
-@cache
-def unchanged_sha256(path: Path, _size: int, _changed: int) -> str:
-    """Hash a file once a process; size and time of change are arguments so that a changed one is read again."""
-    return sha256(path)
-
-
-def _not_whole(study: Mapping[str, Any]) -> str | None:
-    """Return what keeps a study that is kept from being read again; names make folders, so they lead nowhere else."""
-    for key in ("models", "techniques", *(["tasks"] if "tasks" in study else [])):
-        entries = study.get(key)
-        if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-            return f"{key} is no list of entries"
-        for entry in entries if key != "tasks" else ():
-            name = entry.get("name") or ("model" if key == "models" else None)
-            if not isinstance(name, str) or name in (".", "..") or "/" in name or "\\" in name:
-                return f"{key} has an entry with the name {name!r}"
-    for key in ("task", "protocol"):
-        if not isinstance(study.get(key, {}), dict):
-            return f"{key} has no keys with values"
-    return None
 
 
 def _order(address: StageAddress) -> tuple[str, str, str, int, int, int, str]:
@@ -304,16 +260,3 @@ def _order(address: StageAddress) -> tuple[str, str, str, int, int, int, str]:
     fold = -1 if address.fold is None else address.fold
     tuning = address.tuning or ""
     return address.model, address.task, address.chain, address.seed, fold, len(tuning), tuning
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object from a run directory; raises StoreError with what to do if it is not there or not whole."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path}: missing; run the study again to write it") from None
-    except ValueError as error:
-        raise StoreError(f"{path}: not valid JSON ({error}); delete it and run the study again") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{path}: not a JSON object; delete it and run the study again")
-    return value

@@ -1,17 +1,16 @@
 """The question a user asks, as checked models: models, tasks, techniques, protocol."""
 
 import re
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from tuneoff.choosing import ChooseBy
+from tuneoff.naming import LONGEST_NAME, NAME, plain_name, why_no_folder
 from tuneoff.section import Section, keyed, unkeyed
 
-LONGEST_NAME, LONGEST_TITLE = 80, 300
-NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+LONGEST_TITLE = 300
 Pooling = Literal["last", "mean", "first", "misindexed"]
 Schedule = Literal["constant", "linear", "cosine"]
 MOST_SEEDS = 1000
@@ -21,20 +20,6 @@ NOT_ON_TEST = "nothing is chosen on test, so it needs eval_on: dev"
 PEFT = "peft"  # an entry that has this key and no `use` means the technique of this name
 MICRO_TOKENS = 1500  # where the budget is not chosen from a GPU's free memory
 GPU_FORWARD_TOKENS = 16_384  # without gradients nothing is kept, and a GPU idles over fewer
-
-
-def slug(text: str) -> str:
-    """Return a text as a name: small letters and digits, the rest as single hyphens; empty if none is left."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_NAME].strip("-")
-
-
-def _plain_name(value: str) -> str:
-    if not NAME.fullmatch(value):
-        raise ValueError(
-            f"use lower-case letters, digits and single hyphens, {LONGEST_NAME} at most, such as 'lora-r32'"
-        )
-    return value
 
 
 def _listed(value: Any) -> Any:
@@ -57,7 +42,7 @@ def _size(value: str) -> str:
     return value
 
 
-Name = Annotated[str, AfterValidator(_plain_name)]
+Name = Annotated[str, AfterValidator(plain_name)]
 Seeds = Annotated[int | list[Annotated[int, Ge(0)]], AfterValidator(_written_out)]
 
 
@@ -153,6 +138,8 @@ class TechniqueSpec(Section):
             for part in getattr(self, field).split("+"):
                 if not NAME.fullmatch(part):
                     raise ValueError(f"{field} '{getattr(self, field)}': use lower-case letters, digits and hyphens")
+                if why := why_no_folder(part):
+                    raise ValueError(f"{field} '{part}' {why}")
         if "+" in self.name and self.name != self.use:
             raise ValueError(f"name '{self.name}': '+' only composes, so use must be the same")
         return self

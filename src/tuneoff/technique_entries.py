@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuneoff.complaints import Complaints
-from tuneoff.study import NAME, PEFT, TechniqueSpec
+from tuneoff.naming import NAME, why_no_folder
+from tuneoff.study import PEFT, TechniqueSpec
 from tuneoff.words import described, listed, near
 from tuneoff.yaml_source import KeyPath
 
@@ -67,8 +68,11 @@ class TechniqueReader:
         wrong = {key: entry[key] for key in ("name", "use") if key in entry and not _is_chain(entry[key])}
         for key, value in wrong.items():
             self.complaints.add((*path, key), f"{wanted}, found {described(value)}.")
-        if wrong or name == use:
-            return not wrong
+        devices = [(part, why) for part in name.split("+") if (why := why_no_folder(part))] if not wrong else []
+        for part, why in devices:
+            self.complaints.add((*path, "name"), f"'{part}' {why}.")
+        if wrong or devices or name == use:
+            return not (wrong or devices)
         if "+" in name:
             self.complaints.add((*path, "name"), f"'{name}': a '+' composes, so a name with it cannot `use` others.")
         elif name in self.known:

@@ -33,10 +33,10 @@ def test_without_ray_it_is_said_how_to_get_it(study, monkeypatch):
 
 def test_a_launcher_is_known_by_its_variables(study, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert launched() is None and not followed(study())
+    assert launched() is None and not followed(study(), shard=False)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    assert launched() == 0 and not followed(study())
+    assert launched() == 0 and not followed(study(), shard=False)
 
 
 def test_the_command_tells_a_wrong_option_in_a_line(study, tmp_path):

@@ -1,7 +1,10 @@
 """Further test sets: evaluated once at the end of a run, measured from predictions, never silently missing."""
 
 import csv
+import gc
 import json
+import sys
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -13,6 +16,7 @@ from tuneoff.evidence.results import SCHEMA_FILE, build_results
 from tuneoff.report import write_report
 from tuneoff.report.away_tables import away_table
 from tuneoff.running import compute_study, run_study
+from tuneoff.store import Store
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 
@@ -86,6 +90,22 @@ def test_a_set_added_later_is_evaluated_with_the_kept_weights(study, away, liste
         address: record.key for address, record in before.items()
     }
     assert "also:far" not in set(store.predictions(record.address)["split"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process has mapped")
+def test_no_weights_lie_in_the_file_that_is_written_anew(study, away, listener, tmp_path, monkeypatch):
+    """Windows would let nobody remove it."""
+    compute_study(study(["full", "lora"]), tmp_path / "out", listener())
+    seen, real = [], Store.finish
+
+    def finish(store, record, *rest):
+        gc.collect()
+        seen.append(str(store.folder(record.address)) in Path("/proc/self/maps").read_text(encoding="utf-8"))
+        return real(store, record, *rest)
+
+    monkeypatch.setattr(Store, "finish", finish)
+    compute_study(away(["full", "lora"]), tmp_path / "out", listener())
+    assert seen == [False, False]
 
 
 def test_without_kept_weights_the_stage_is_computed_again(study, away, listener, tmp_path):

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
+from tuneoff.executors import together
 from tuneoff.reading import resolved_yaml
 from tuneoff.store import Store
 
@@ -100,6 +101,44 @@ def test_killed_or_stopped_it_goes_on(study, run, tmp_path, options):
     assert json.dumps([row["loss"] for row in whole.history(whole.records()[0].address)]) == json.dumps(
         [row["loss"] for row in cut.history(cut.records()[0].address)]
     )
+
+
+FOLLOWER = """
+import sys
+from tuneoff.executors import together
+together.LOOKS_EVERY = 0.05
+print("looking", flush=True)
+together._leave_with(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("reaped", [True, False], ids=["gone", "a zombie"])
+def test_a_follower_leaves_with_the_first_process_also_where_that_is_not_its_parent(reaped):
+    """As on Windows, where Python's launcher stands between them, and the parent's number never changes."""
+    first = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", FOLLOWER, str(first.pid)], stdout=subprocess.PIPE) as follower:
+        assert follower.stdout.readline() == b"looking\n"
+        time.sleep(0.3)
+        assert follower.poll() is None
+        first.kill()
+        if reaped:
+            first.wait()
+        assert follower.wait(10) == 1
+    first.communicate()
+
+
+@pytest.mark.parametrize(
+    ("platform", "how"), [("win32", {"creationflags": 0x200}), ("linux", {"start_new_session": True})]
+)
+def test_ctrl_c_does_not_reach_the_followers(monkeypatch, platform, how):
+    """0x200 is Windows' CREATE_NEW_PROCESS_GROUP: learn.microsoft.com, Process Creation Flags."""
+    started = []
+    monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **given: started.append(given))
+    monkeypatch.setattr(sys, "platform", platform)
+    together._start(1, {together.FIRST: "7"}, None)
+    flags = {key: value for key, value in started[0].items() if key in ("creationflags", "start_new_session")}
+    assert flags == how and started[0]["env"]["TUNEOFF_FIRST"] == "7" and started[0]["env"]["RANK"] == "1"
 
 
 @pytest.mark.slow

@@ -1,26 +1,21 @@
 """What was computed once is found again, whole, as long as there is room for it."""
 
-import gc
 import os
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-import tuneoff.models.activation_cache as module
 from tuneoff.errors import StoreError
 from tuneoff.models import mapped_file
 from tuneoff.models.activation_cache import (
     Cost,
     Features,
     cache_folder,
-    cache_limit,
     cached_features,
     cached_hidden,
 )
-from tuneoff.models.mapped_file import file_size
 
 
 @pytest.fixture(autouse=True)
@@ -89,9 +84,6 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch):
     made = Features({"train": torch.zeros(2, 3)}, Cost(0.0, 0.0, 0.0, 1), computed_now=True)
     with pytest.raises(StoreError, match="set TUNEOFF_CACHE"):
         cached_features("key", lambda: made)
-
-
-# Hidden states
 
 
 SHAPES = {"train": (5, 4), "test": (2, 4)}
@@ -181,120 +173,9 @@ def test_of_two_that_compute_the_same_the_last_stays_and_both_are_whole(cache):
     assert names(cache) == ["a"] and float(hidden("a").file.tensors["train"][0, 0]) == 2.0
 
 
-# The limit
-
-
-ONE = file_size(SHAPES, torch.float32)
-
-
-@pytest.fixture
-def room_for(monkeypatch):
-    """Return a function that lets the cache take so many entries."""
-    return lambda entries: monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", f"{int(entries * ONE)}")
-
-
 def used(cache, key, seconds_ago):
     path = next(cache.rglob(f"{key}.safetensors"))
     os.utime(path, (time.time() - seconds_ago,) * 2)
-
-
-def test_the_entry_not_used_for_longest_makes_room(cache, room_for):
-    room_for(3)
-    for ago, key in [(30, "a"), (20, "b"), (10, "c")]:
-        hidden(key)
-        used(cache, key, ago)
-    hidden("a")  # used just now, though written first
-    gc.collect()
-    hidden("d")
-    assert names(cache) == ["a", "c", "d"]
-
-
-def test_vectors_and_hidden_states_share_the_limit(cache, room_for):
-    room_for(2.5)
-    cached_features("f", made)
-    used(cache, "f", 10)
-    hidden("a")
-    hidden("b")
-    assert names(cache) == ["a", "b"]
-
-
-def test_an_entry_in_use_stays(cache, room_for):
-    room_for(2)
-    opened = hidden("a")
-    hidden("b")
-    used(cache, "a", 20)
-    used(cache, "b", 10)
-    gc.collect()
-    hidden("c")
-    assert names(cache) == ["a", "c"] and float(opened.file.tensors["train"][0, 0]) == 1.0
-
-
-def test_where_what_must_stay_fills_the_cache_nothing_is_deleted_and_it_is_said(cache, room_for):
-    room_for(2)
-    opened, said = hidden("a"), []
-    hidden("b")
-    gc.collect()
-    room_for(1.5)
-    assert hidden("c", say=said.append) is None and names(cache) == ["a", "b"]
-    assert len(said) == 1 and "TUNEOFF_CACHE_LIMIT" in said[0] and opened.file.tensors
-
-
-def test_an_entry_larger_than_the_limit_is_not_computed_and_it_is_said(cache, room_for):
-    room_for(0.5)
-    asked, said = [], []
-    assert hidden("a", asked=asked, say=said.append) is None and asked == [] and names(cache) == []
-    assert said == [
-        "hidden states would take 1.36 kB and the cache may take 680 B (TUNEOFF_CACHE_LIMIT): they are computed from "
-        "the texts each time"
-    ]
-    features = cached_features("f", made)
-    assert features.computed_now and features.vectors and names(cache) == []
-
-
-def test_what_is_being_written_stays_and_what_a_killed_process_left_goes(cache, room_for):
-    room_for(2)
-    hidden("a")
-    gc.collect()
-    (cache / "hidden" / ".part-killed").mkdir()
-    (cache / "hidden" / ".part-killed" / "killed.safetensors").write_bytes(b"x" * (ONE // 2))
-
-    def outer(put):
-        assert (
-            names(cache) == ["a", "b"] and hidden("c") is not None
-        )  # it makes room for two: what is written here stays
-        assert names(cache) == ["b", "c"]
-        return filled()(put)
-
-    assert cached_hidden("b", SHAPES, torch.float32, outer) is not None
-    assert names(cache) == ["b", "c"]
-
-
-SIZES = {"20 GB": 20 * 10**9, "1.5tb": 15 * 10**11, "500 MiB": 500 << 20, "7": 7, "0": 0, "3 k": 3000, "2 B": 2}
-
-
-@pytest.mark.parametrize("text", SIZES)
-def test_a_limit_is_written_as_people_write_sizes(monkeypatch, text):
-    monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", text)
-    assert cache_limit() == SIZES[text]
-
-
-@pytest.mark.parametrize("text", ["much", "-1 GB", "20 GBB", "1,5 GB", "GB"])
-def test_a_limit_that_is_no_size_says_how_it_is_written(monkeypatch, text):
-    monkeypatch.setenv("TUNEOFF_CACHE_LIMIT", text)
-    with pytest.raises(StoreError, match="write it as '20 GB'"):
-        cache_limit()
-
-
-@pytest.mark.parametrize(("free", "expected"), [(10**12, 20 * 10**9), (10**10, 10**9)])
-def test_by_default_a_tenth_of_the_free_disk_at_most(monkeypatch, cache, free, expected):
-    """What the cache itself takes counts as free: the limit does not shrink as it fills."""
-    monkeypatch.delenv("TUNEOFF_CACHE_LIMIT", raising=False)
-    hidden("a")
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free - ONE))
-    assert cache_limit() == expected
-
-
-# A cache that may only be read
 
 
 def test_a_cache_that_may_only_be_read_is_read_and_keeps_its_order(cache, monkeypatch):

@@ -1,5 +1,8 @@
 """What is saved comes back whole; what belongs to another stage is left alone."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +83,17 @@ def test_from_there_it_goes_on_to_the_same_bits(make_job, path):
     train(resumed, state, optimizer)
     assert [row["loss"] for row in state.history] == [row["loss"] for row in expected.history]
     assert all(torch.equal(value, resumed.trained[name]) for name, value in whole.trained.items())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process has mapped")
+@pytest.mark.parametrize("technique", ["full", "lora"])
+def test_nothing_of_it_stays_in_the_file_which_windows_would_then_let_nobody_replace(make_job, path, technique):
+    half_way(make_job(technique, steps=4), path)
+    other = make_job(technique, steps=4)
+    optimizer = other.technique.optimizer(other.trained, other.optimization)
+    state = restore(path, KEY, other, optimizer)
+    assert state.logits and optimizer.state
+    assert str(path) not in Path("/proc/self/maps").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("why", ["another key", "another format", "no file"])

@@ -1,6 +1,7 @@
 """Does a model that was saved give the same logits in another process?"""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -55,9 +56,10 @@ class RoundTrip(Check):
             ]
             (Path(folder) / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
             command = [sys.executable, "-m", "tuneoff.checks.reload", folder]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}  # what a message quotes comes through
+            done = subprocess.run(command, capture_output=True, env=environment, check=False)
             if done.returncode:
-                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
                 yield self.finding("error", "unloadable", "read_message", values={"reason": last})
                 return
             for one in asked:

@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from tuneoff.encodings import stand_ins
 from tuneoff.heap import restart_with_calm_heap
 
 # Help lists the commands in the order in which these files define them.
@@ -21,4 +22,5 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; `arguments` are sys.argv's if left out."""
     if arguments is None and sys.argv[1:2] == ["run"]:
         restart_with_calm_heap()
-    return app(sys.argv[1:] if arguments is None else arguments)
+    with stand_ins():
+        return app(sys.argv[1:] if arguments is None else arguments)

@@ -43,11 +43,10 @@ def schema() -> None:
     A study file whose first line is `# yaml-language-server: $schema=study.schema.json` is then checked while you
     write it (VS Code with its YAML extension, and other editors with yaml-language-server).
     """
-    import json
-
+    from tuneoff.commands.output import print_json
     from tuneoff.schema import study_schema
 
-    typer.echo(json.dumps(study_schema(), indent=2, ensure_ascii=False))
+    print_json(study_schema())
 
 
 @app.command()

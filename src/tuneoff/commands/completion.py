@@ -1,5 +1,6 @@
 """What the shell offers when Tab is pressed: quick, without torch."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ def complete_study(incomplete: str) -> Iterator[str]:
 
     yield from (name for name in shipped_studies() if name.startswith(incomplete))
     typed = Path(incomplete)
+    incomplete = incomplete.replace(os.sep, "/")
     folder = typed if incomplete.endswith("/") else typed.parent
     if folder.is_dir():
         for entry in sorted(folder.iterdir()):

@@ -1,5 +1,6 @@
 """`tuneoff predict`: labels and probabilities for new texts, to a file or the output."""
 
+import errno
 import os
 import sys
 import time
@@ -72,9 +73,16 @@ def _print(form: str, into: Callable[[Writer], None]) -> None:
     try:
         into(JsonLines(sys.stdout, shown=sys.stdout.isatty()) if form == "jsonl" else LINES[form](sys.stdout))
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if not reader_left(error):
+            raise
         # Python would flush once more as it ends, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def reader_left(error: OSError) -> bool:
+    """Return whether a write failed because nobody reads any more, which Windows calls an invalid argument."""
+    return error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from tuneoff.errors import StoreError
 from tuneoff.evidence.baselines import Baseline, BaselineData, text_baselines
 from tuneoff.evidence.slices import seen_in_train, slice_columns
 from tuneoff.files import digest, sha256, write_atomically, write_json
+from tuneoff.in_use import remove
 from tuneoff.store import Store, read_json
 from tuneoff.words import shortened
 
@@ -50,7 +51,7 @@ def keep_task_files(store: Store, name: str, task: "StudyTask", announce: Callab
     keep_test_columns(store, name, task.whole, folded=folded)
     if folded:
         for left in (BASELINES, BASELINE_PREDICTIONS):
-            (task_folder(store, name) / left).unlink(missing_ok=True)
+            remove(task_folder(store, name) / left)
     else:
         keep_baselines(store, name, task.whole, announce)
 
@@ -101,7 +102,7 @@ def keep_texts(store: Store, name: str, data: "TaskData", rows: Sequence[int]) -
     """Write the texts of some test rows for the report, long ones cut; none are kept if no rows are given."""
     path = task_folder(store, name) / TEXTS
     if not rows:
-        path.unlink(missing_ok=True)
+        remove(path)
         return
     test = data.splits["test"]
     places = {int(row): place for place, row in enumerate(test.rows)}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneoff.files import write_atomically
+from tuneoff.in_use import remove
 from tuneoff.store import ATTEMPTS, CHECKPOINT, DONE, RECORD, StageAddress, Store
 
 PROGRESS = (CHECKPOINT, ATTEMPTS)  # what a stage that has not ended is gone on from
@@ -59,10 +60,10 @@ class Office:
         """Keep all files of a stage that ended in place of those before, its mark last."""
         folder = self._store.folder(address)
         for name in (DONE, RECORD):
-            (folder / name).unlink(missing_ok=True)
+            remove(folder / name)
         for path in list(folder.iterdir()) if folder.is_dir() else []:
             if path.is_file() and path.name not in (*PROGRESS, *files):
-                path.unlink()
+                remove(path)
         for name in sorted(files, key=lambda name: (name == DONE, name == RECORD)):
             _write(folder / name, files[name])
         if DONE in files:

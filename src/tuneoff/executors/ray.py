@@ -20,6 +20,7 @@ from tuneoff.executors.office import Office
 from tuneoff.executors.resources import Resources, StageOptions
 from tuneoff.executors.schedule import Schedule
 from tuneoff.files import write_text
+from tuneoff.in_use import remove
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageAddress, Store
 from tuneoff.training.device import usable_cores
@@ -127,7 +128,7 @@ class RayExecutor:
                 errand = Errand(self._shipped(places), str(root), token, version("tuneoff"), office)
                 _Course(self, errand, plan, places, Store(root), observer).run()
         finally:
-            (root / TOKEN).unlink(missing_ok=True)
+            remove(root / TOKEN)
         drop_unkept_weights(plan, store)
 
     def _shipped(self, places: Mapping[Place, Workplace]) -> "ReadStudy":

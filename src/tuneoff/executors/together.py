@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tuneoff.records import StageAddress
 
 NUMBER, COUNT = "RANK", "WORLD_SIZE"  # as torch's and accelerate's launchers set them
+FIRST = "TUNEOFF_FIRST"  # the number of the process that the others leave with
+LOOKS_EVERY = 1.0  # seconds between two looks at another process
 LEAVES_WITHIN = 10.0  # seconds that a process has to end in before it is ended
 
 
@@ -72,7 +74,9 @@ def follow(read: "ReadStudy", *, shard: bool) -> None:
     """
     from tuneoff.running import prepare
 
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    # Who started this process may be a launcher of Python's own, as in an environment on Windows.
+    first = int(os.environ.get(FIRST) or os.getppid())
+    threading.Thread(target=_leave_with, args=(first,), daemon=True).start()
     try:
         places = prepare(read, _Silent()).places
     except TuneoffError:
@@ -83,10 +87,15 @@ def follow(read: "ReadStudy", *, shard: bool) -> None:
         follow_stage(stage, places[stage.address.place], ancestors, Store(Path(root)), team)
 
 
-def _leave_with(parent: int) -> None:
-    """End this process when the one that started it has ended: it would wait for it."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
+def _leave_with(first: int) -> None:
+    """End this process when another one, given by its number, has ended: it would wait for it."""
+    import psutil
+
+    # Not by `os.getppid`, which on Windows gives the same number for ever.
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(first)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOKS_EVERY)
     os._exit(1)
 
 
@@ -125,7 +134,7 @@ def processes_executor(count: int, threads: int | None, *, shard: bool) -> Itera
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads or max(1, usable_threads() // count))
     common = {COUNT: str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
-    common["MASTER_PORT"] = str(_free_port())
+    common |= {"MASTER_PORT": str(_free_port()), FIRST: str(os.getpid())}
     with tempfile.TemporaryFile() as said:
         others = [_start(number, common, said) for number in range(1, count)]
         os.environ.update({**common, NUMBER: "0", "LOCAL_RANK": "0"})
@@ -153,14 +162,20 @@ def processes_executor(count: int, threads: int | None, *, shard: bool) -> Itera
 def _start(number: int, common: Mapping[str, str], said: IO[bytes]) -> "subprocess.Popen[bytes]":
     environment = {**os.environ, **common, NUMBER: str(number), "LOCAL_RANK": str(number)}
     how: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": said}
-    # In a session of its own: Ctrl-C is for the first process, which lets the others finish the step.
-    return subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environment, start_new_session=True, **how)
+    return subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environment, **_deaf_to_ctrl_c(), **how)
+
+
+def _deaf_to_ctrl_c() -> dict[str, Any]:
+    """Return how a process is started that Ctrl-C does not reach: it is for the first one, which lets others finish."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def _watch(others: Sequence["subprocess.Popen[bytes]"], said: IO[bytes], over: threading.Event) -> None:
     """End this process where another has ended before its time: it would wait for it, deaf to everything."""
     while all(other.poll() is None for other in others):
-        if over.wait(1.0):
+        if over.wait(LOOKS_EVERY):
             return
     if not over.wait(LEAVES_WITHIN):
         sys.stderr.write(f"error: {_gone(said)}\n")

@@ -18,6 +18,7 @@ from tuneoff.exporting.proof import check_written, expected_logits, probe_column
 from tuneoff.exporting.snippet import loading_settings, snippet
 from tuneoff.exporting.tokenizer import own_tokenizer
 from tuneoff.files import TEMPORARY, save_tensors
+from tuneoff.in_use import put_in_place
 from tuneoff.store import StageAddress, Store
 from tuneoff.trained import TrainedClassifier, find_run, load_trained_classifier
 
@@ -165,7 +166,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
     if target.is_dir():
         target.rmdir()
     folder.chmod(0o777 & ~_umask())  # a temporary folder is its owner's alone
-    folder.replace(target)
+    put_in_place(folder, target)
 
 
 def _umask() -> int:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tuneoff.errors import StoreError, WriteError
 from tuneoff.files import TEMPORARY, remove_leftovers, write_atomically
+from tuneoff.in_use import remove_if_closed, remove_if_possible
 from tuneoff.models import mapped_file
 from tuneoff.models.mapped_file import DamagedFile, MappedFile, Put, Shape
 from tuneoff.report.formats import size as shown
@@ -177,8 +178,7 @@ def _alone(kind: Kind, key: str) -> Iterator[None]:
 
 def _forget(lock: Path) -> None:
     """Remove a lock's file before it is let go: who waits for it has it open, and then finds the entry."""
-    with contextlib.suppress(OSError):  # Windows removes nothing that is open
-        lock.unlink()
+    remove_if_possible(lock)
 
 
 def _why(error: OSError | WriteError) -> str:
@@ -205,8 +205,7 @@ def _find(kind: Kind, key: str, say: Say) -> MappedFile | None:
         return None
     except DamagedFile as error:
         say(f"{path} is damaged, {error}: it is computed again")
-        with contextlib.suppress(OSError):  # where it may only be read, it is written elsewhere or not at all
-            path.unlink()
+        remove_if_possible(path)  # where it stays, it is written over, elsewhere, or not at all
         return None
     with contextlib.suppress(OSError):  # in a cache that may only be read nothing is deleted either
         os.utime(path)
@@ -227,7 +226,8 @@ def _write(
 def _make_room(size: int) -> bool:
     """Delete the entries that were not used for longest until another fits; False where it cannot, and none is deleted.
 
-    What this process has open stays, as does what somebody is writing. What a killed process left half written goes.
+    What this process has open stays, as does what somebody is writing (on Windows also what another process has open,
+    which may leave too little room). What a killed process left half written goes.
     """
     tidy_cache()
     limit = cache_limit()
@@ -241,10 +241,9 @@ def _make_room(size: int) -> bool:
         return False
     total = stays + sum(bytes_ for bytes_, _ in may_go)
     for bytes_, path in may_go:
-        if total > limit:
-            path.unlink(missing_ok=True)
+        if total > limit and remove_if_closed(path):
             total -= bytes_
-    return True
+    return total <= limit
 
 
 def _files() -> list[tuple[float, int, Path]]:

@@ -11,7 +11,8 @@ from tuneoff.models import families, quantised, weights
 from tuneoff.models.adapters import Adapter, find_adapter
 from tuneoff.models.card import card_name
 from tuneoff.models.locate import Location, locate
-from tuneoff.study import LONGEST_NAME, NAME, ModelSpec, Pooling
+from tuneoff.naming import LONGEST_NAME, NAME, folder_name
+from tuneoff.study import ModelSpec, Pooling
 from tuneoff.words import shortened
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _check_config(config: "PretrainedConfig", source: str) -> None:
 
 def _slug(source: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", source.rpartition("/")[2].lower()).strip("-")[:LONGEST_NAME].strip("-")
-    return slug if NAME.fullmatch(slug) else "model"
+    return folder_name(slug, "model") if NAME.fullmatch(slug) else "model"
 
 
 def _pooling(spec: ModelSpec, decoder: bool, place: Location) -> Pooling:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuneoff.in_use import remove
 from tuneoff.store import Store
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _remove_other_figures(folder: Path, drawn: "Sequence[Figure]") -> None:
     for suffix in ("svg", "png", "csv"):
         for path in folder.glob(f"*.{suffix}"):
             if path.name not in kept:
-                path.unlink()
+                remove(path)
 
 
 def _svgs(drawn: "Sequence[Figure]", language: str) -> dict[str, str]:
@@ -117,7 +118,7 @@ def _write_tables(folder: Path, results: Mapping[str, Any], say: "Words") -> Non
         if raw.rows:
             write_text(path, text)
         else:
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _write_over_tasks(folder: Path, results: Mapping[str, Any], say: "Words") -> None:
@@ -136,7 +137,7 @@ def _write_over_tasks(folder: Path, results: Mapping[str, Any], say: "Words") ->
             if shown:
                 write_text(folder / f"{name}.{suffix}", text)
             else:
-                (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+                remove(folder / f"{name}.{suffix}")
 
 
 def overview_tables(results: Mapping[str, Any], language: str = "en") -> "list[TerminalTable]":

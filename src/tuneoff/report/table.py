@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from tuneoff.encodings import plain
 from tuneoff.report.words import WORDS, Words
 from tuneoff.words import visible
 
@@ -234,12 +235,12 @@ class TerminalTable:
 
         order = sorted((column for column in self.table.columns if column.droppable), key=lambda c: -c.droppable)
         dropped: list[str] = []
-        shown = self._rich(self.table)
+        shown = self._rich(self.table, options.encoding)
         for column in order:
             if Measurement.get(console, options.update(width=10_000), shown).minimum <= options.max_width:
                 break
             dropped.append(column.name)
-            shown = self._rich(self.table.without(dropped))
+            shown = self._rich(self.table.without(dropped), options.encoding)
         yield shown
         for caption in [*self._notes(dropped), *self.table.captions, *self._hidden(dropped)]:
             yield Padding(Text(visible(caption)), (0, 0, 0, 1))
@@ -257,7 +258,8 @@ class TerminalTable:
         titles = [column.title for column in self.table.columns if column.name in dropped and column.name != "note"]
         return [self.say("table.hidden", columns=", ".join(titles))] if titles else []
 
-    def _rich(self, table: Table) -> "RichTable":
+    def _rich(self, table: Table, encoding: str) -> "RichTable":
+        """Lay the table out with what an output of this encoding can show, so that columns stay under each other."""
         from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text
@@ -267,13 +269,14 @@ class TerminalTable:
         )
         texts = [
             [
-                Text(_marked_text(cell, column), "bold" if cell.best else "")
+                Text(plain(_marked_text(cell, column), encoding), "bold" if cell.best else "")
                 for cell, column in zip(row, table.columns, strict=True)
             ]
             for row in table.rows
         ]
         for place, column in enumerate(table.columns):
-            heading = column.title.replace(" ", "\n") if column.numeric else column.title
+            title = plain(column.title, encoding)
+            heading = title.replace(" ", "\n") if column.numeric else title
             widest = max([len(line) for line in heading.split("\n")] + [row[place].cell_len for row in texts])
             free = column.name in ("model", "note", "verdict")
             shown.add_column(

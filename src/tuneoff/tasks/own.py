@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from tuneoff.errors import DataError
-from tuneoff.study import LONGEST_NAME, TaskSpec
+from tuneoff.naming import LONGEST_NAME, folder_name
+from tuneoff.study import TaskSpec
 from tuneoff.tasks.data_set import ALSO
 from tuneoff.tasks.files import find_file, read_table
 from tuneoff.tasks.hub import HubId, HubSet, load_hub
@@ -59,7 +60,7 @@ def title(spec: TaskSpec) -> str:
 def slug(spec: TaskSpec) -> str:
     """Return the name for folders: the title in lower case, with hyphens for all but latin letters and digits."""
     plain = re.sub(r"[^a-z0-9]+", "-", title(spec).lower()).strip("-")
-    return plain[:LONGEST_NAME].strip("-") or "task"
+    return folder_name(plain[:LONGEST_NAME].strip("-"), "task") or "task"
 
 
 def read(spec: TaskSpec, base: Path) -> RawTask:

@@ -1,6 +1,5 @@
 """A stage's state on disk, so that a stopped command goes on where it was."""
 
-import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 from tuneoff.files import save_tensors, write_atomically
+from tuneoff.in_use import remove_if_possible
 from tuneoff.models import mapped_file
 from tuneoff.models.mapped_file import UNSEALED, DamagedFile
 from tuneoff.training.job import Execution, Job
@@ -103,7 +103,8 @@ def restore(path: Path, key: str, job: Job, optimizer: torch.optim.Optimizer) ->
     with safe_open(path, framework="pt") as file, torch.no_grad():
         for name in file.keys():  # noqa: SIM118 (not a mapping: it has no iterator)
             kind, rest = name.split("/", 1)
-            value = file.get_tensor(name)
+            # A copy: while a tensor lies in the file, Windows lets no later checkpoint take its place.
+            value = file.get_tensor(name).clone()
             if kind == "weights":
                 job.trained[rest].copy_(job.team.own(value, job.trained[rest]))
             elif kind == "optimizer":
@@ -132,8 +133,7 @@ def recorded_execution(path: Path, key: str, say: Callable[[str], None] = lambda
         facts = _facts(path)
     except DamagedFile as error:
         say(f"{path} is damaged, {error}: the stage begins anew")
-        with contextlib.suppress(OSError):
-            path.unlink()
+        remove_if_possible(path)
         return None
     if facts is None or facts["format"] != FORMAT or facts["key"] != key:
         return None

@@ -43,7 +43,9 @@ def evaluate_further(
         seconds={name: record.seconds[name] for name in ("training", "evaluation")},
         tokens=dict(record.tokens),
     )
-    values = load_file(store.checked(stage.address, WEIGHTS))  # finish() replaces the file that they lie in
+    found = load_file(store.checked(stage.address, WEIGHTS))
+    values = {name: value.clone() for name, value in found.items()}  # finish() removes the file that they lie in
+    del found
     spent = dict(record.seconds)
     if missing := [ALSO + name for name in now if ALSO + name not in kept]:
         try:

@@ -1,49 +1,27 @@
-"""Each stage once, its budget, its key, and why it would run."""
+"""What is in the key of a stage, and what is not."""
 
 import importlib
 import inspect
-import math
 import pkgutil
 import shutil
-from dataclasses import replace
 
 import pytest
-import torch
 from pydantic import ValidationError
 
 import tuneoff
 from tuneoff.files import digest
 from tuneoff.models.resolve import resolve_model
-from tuneoff.plan import Question, make_plan, resolve_budget, resolve_optimization
+from tuneoff.plan import Question, make_plan
 from tuneoff.planned import training_parts
 from tuneoff.reading import study_from_mapping
 from tuneoff.running import compute_study, prepare
 from tuneoff.section import Section, in_key
-from tuneoff.store import StageRecord, Store
+from tuneoff.store import Store
 from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol
-from tuneoff.tasks import load_task, task_name
+from tuneoff.tasks import load_task
 from tuneoff.techniques import get, names, settings_of
-from tuneoff.techniques.composition import StageSpec
-from tuneoff.training.device import choose_precision
-from tuneoff.training.job import Budget
 
 THREE = ["linear-probe", "linear-probe+lora", "linear-probe+lora+full"]
-
-
-@pytest.fixture
-def plan(study, tmp_path):
-    """Return a function that plans a study of a tiny model (see `study`), against a store if one is given."""
-
-    def planned(techniques=("linear-probe",), family="bert", store=None, task=None, **changes):
-        read = study(techniques, family, **changes)
-        asked = read.study.task.model_copy(update=task or {})
-        data = load_task(asked, need_dev=read.study.protocol.eval_on == "dev", base=tmp_path)
-        precision = choose_precision(read.study.protocol, torch.device("cpu"))
-        models = [resolve_model(spec, need_weights=True) for spec in read.study.models]
-        questions = [Question(model, task_name(asked), data, precision) for model in models]
-        return make_plan(read.study, questions, store)
-
-    return planned
 
 
 def keys(plan):
@@ -58,111 +36,6 @@ def changed(before, after):
     """Chains whose key differs between two plans of the same stages."""
     assert keys(before).keys() == keys(after).keys()
     return {chain for (chain, seed), key in keys(before).items() if keys(after)[chain, seed] != key}
-
-
-# Stages
-
-
-def test_each_stage_is_there_once_and_parents_come_first(plan):
-    stages = plan([*reversed(DEFAULT_TECHNIQUES), "linear-probe+lora+full"], seeds=2).stages
-    addresses = [stage.address for stage in stages]
-    assert len(set(addresses)) == len(addresses) == 2 * 6
-    for number, stage in enumerate(stages):
-        assert stage.parent is None or stage.parent in addresses[:number]
-        expected = stage.address.chain.rpartition("+")[0] or None
-        assert (stage.parent.chain if stage.parent else None) == expected
-        assert stage.parent is None or stage.parent.seed == stage.address.seed
-
-
-def test_a_stage_says_which_techniques_need_it(plan):
-    needed = {stage.address.chain: stage.needed_by for stage in plan(DEFAULT_TECHNIQUES).stages}
-    assert needed["linear-probe"] == ("linear-probe", "linear-probe+full", "linear-probe+lora")
-    assert needed["full"] == ("full",) and needed["linear-probe+lora"] == ("linear-probe+lora",)
-
-
-def test_a_stage_that_no_technique_names_is_planned_for_those_that_need_it(plan):
-    assert chains(plan(["linear-probe+lora"])) == ["linear-probe", "linear-probe+lora"]
-
-
-def test_the_first_seed_is_finished_before_the_second_begins(plan):
-    assert [stage.address.seed for stage in plan(THREE, seeds=[4, 1]).stages] == [4, 4, 4, 1, 1, 1]
-
-
-def test_steps_are_counted_over_the_stages(plan):
-    stages = plan([{"name": "linear-probe", "steps": 5}, *THREE[1:]], steps=7).stages
-    assert [stage.first_step for stage in stages] == [0, 5, 12]
-
-
-# Budget and optimization
-
-
-def spec(technique="full", **settings):
-    return StageSpec(technique, technique, settings_of(technique)(**settings), None, 0)
-
-
-def evaluations(budget):
-    job = Budget(budget.steps, budget.batch_size, budget.eval_every, budget.eval_on)
-    return [step for step in range(budget.steps + 1) if job.splits_at(step)]
-
-
-@pytest.mark.parametrize(
-    ("protocol", "settings", "rows", "steps"),
-    [
-        ({"steps": 437}, {}, 2616, 437),
-        ({}, {}, 2616, 4 * 109),
-        ({}, {}, 2617, 4 * 110),  # the last, smaller batch is a step
-        ({"epochs": 1}, {}, 25, 2),
-        ({"epochs": 0.5}, {}, 2616, 54),
-        ({"epochs": 0.001}, {}, 100, 1),
-        ({"epochs": 2, "batch_size": 10}, {}, 101, 22),
-        ({"steps": 437}, {"epochs": 2}, 240, 20),
-        ({"epochs": 3}, {"steps": 7}, 240, 7),
-        ({"steps": 5}, {}, None, 5),
-        ({"epochs": 5}, {"steps": 6}, None, 6),
-    ],
-)
-def test_steps_are_the_stages_own_else_the_protocols(protocol, settings, rows, steps):
-    assert resolve_budget(Protocol(**protocol), spec(**settings), rows).steps == steps
-
-
-def test_epochs_of_unknown_data_are_no_budget():
-    assert resolve_budget(Protocol(), spec(), None) is None
-    assert resolve_budget(Protocol(steps=5), spec(epochs=1), None) is None
-
-
-def test_the_papers_evaluations():
-    given = resolve_budget(Protocol(steps=437, eval_every=23), spec(), 2616)
-    by_default = resolve_budget(Protocol(steps=437), spec(), 2616)
-    assert given == by_default and evaluations(given) == [*range(0, 437, 23), 437] and len(evaluations(given)) == 20
-
-
-@pytest.mark.parametrize("steps", [1, 2, 18, 19, 20, 38, 57, 110, 437, 1000, 4360])
-def test_there_are_at_most_twenty_evaluations_unless_asked_otherwise(steps):
-    budget = resolve_budget(Protocol(steps=steps), spec(), None)
-    assert len(evaluations(budget)) <= 20 and evaluations(budget)[-1] == steps
-    finer = replace(budget, eval_every=budget.eval_every - 1)
-    assert budget.eval_every == 1 or len(evaluations(finer)) > 20
-    assert resolve_budget(Protocol(steps=steps, eval_every=3), spec(), None).eval_every == 3
-
-
-def test_optimization_is_the_stages_own_else_the_protocols():
-    protocol = Protocol(schedule="cosine", warmup=0.2, weight_decay=0.3, max_grad_norm=4.0)
-    theirs = resolve_optimization(protocol, spec(learning_rate=0.5))
-    assert vars(theirs) == {"learning_rate": 0.5} | protocol.model_dump(
-        include={"schedule", "warmup", "weight_decay", "max_grad_norm"}
-    )
-    own = {"learning_rate": 0.5, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0, "max_grad_norm": "off"}
-    assert vars(resolve_optimization(protocol, spec(**own))) == own
-
-
-@pytest.mark.parametrize("norm", [0, 0.0, -1.0])
-def test_a_gradient_is_not_clipped_to_nothing(norm):
-    """0 would fall through to the protocol's, and a negative norm would turn the gradient round."""
-    with pytest.raises(ValidationError, match="positive number, or off"):
-        settings_of("lora")(max_grad_norm=norm)
-
-
-# Keys: what is in them
 
 
 def sections(kind=Section):
@@ -413,126 +286,6 @@ def test_the_plans_key_is_the_digest_of_what_the_record_says(study, listener, tm
         assert digest(record.key_parts) == record.key == planned[record.address].key
         assert record.key_parts == planned[record.address].key_parts
     assert {stage.reason.state for stage in again.stages} == {"done"} and again.to_run == []
-
-
-# Reasons
-
-
-def ended(store, stage, *, weights=True, **changes):
-    """Put a stage into the store as if it had been computed."""
-    record = StageRecord(
-        address=stage.address,
-        status="done",
-        parent=stage.parent.chain if stage.parent else None,
-        technique=stage.spec.technique,
-        key=stage.key,
-        key_parts=stage.key_parts,
-        settings={},
-        budget={},
-        parameters={},
-        seconds={},
-        seconds_alone={},
-        tokens={},
-        peak_memory={},
-        machine={},
-        started="",
-        ended="",
-    )
-    store.finish(replace(record, **changes), [], None, {"head.weight": torch.zeros(1)} if weights else None)
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "out")
-
-
-def states(plan):
-    return {stage.address.chain: stage.reason.state for stage in plan.stages}
-
-
-def test_nothing_there_is_missing_and_a_begun_folder_is_incomplete(plan, store):
-    (stage,) = plan(store=store).stages
-    assert str(stage.reason) == "missing" and stage.reason.runs
-    store.folder(stage.address).mkdir(parents=True)
-    (stage,) = plan(store=store).stages
-    assert str(stage.reason) == "incomplete: begun, not finished" and stage.reason.runs
-
-
-def test_a_record_without_its_mark_is_incomplete(plan, store):
-    (stage,) = plan(store=store).stages
-    ended(store, stage)
-    (store.folder(stage.address) / "DONE").unlink()
-    assert states(plan(store=store)) == {"linear-probe": "incomplete"}
-
-
-def test_a_failed_stage_says_why_and_runs_again(plan, store):
-    (stage,) = plan(store=store).stages
-    ended(store, stage, weights=False, status="failed", failure={"reason": "out of memory: 3 GB", "step": 2})
-    (stage,) = plan(store=store).stages
-    assert str(stage.reason) == "failed: out of memory: 3 GB" and stage.reason.runs
-
-
-def test_a_changed_stage_says_what_changed_from_what_to_what(plan, store):
-    for stage in plan(["linear-probe", "linear-probe+lora"], store=store).stages:
-        ended(store, stage)
-    assert set(states(plan(["linear-probe", "linear-probe+lora"], store=store)).values()) == {"done"}
-    after = plan(
-        [{"name": "linear-probe", "learning_rate": 0.5}, {"name": "linear-probe+lora", "rank": 4}],
-        store=store,
-        steps=7,
-        model={"prefix": "query: "},
-    )
-    probe, lora = after.stages
-    assert probe.reason.state == lora.reason.state == "changed"
-    told = set(str(probe.reason).removeprefix("changed: ").split(", "))
-    assert told == {
-        "model.prefix  -> query: ",
-        "settings.learning_rate 0.001 -> 0.5",
-        "optimization.learning_rate 0.001 -> 0.5",
-        "budget.steps 6 -> 7",
-    }
-    assert "settings.rank 8 -> 4" in str(lora.reason) and str(lora.reason).endswith(", parent")
-
-
-def test_a_stage_changed_and_failed_is_told_as_changed(plan, store):
-    (stage,) = plan(store=store).stages
-    parts = dict(stage.key_parts) | {"precision": "bf16"}
-    ended(store, stage, key=digest(parts), key_parts=parts, status="failed", failure={"reason": "x"}, weights=False)
-    assert str(plan(store=store).stages[0].reason) == "changed: precision bf16 -> fp32"
-
-
-def test_done_stages_whose_weights_are_needed_run_again(plan, store):
-    for stage in plan(THREE, store=store).stages[:2]:
-        ended(store, stage, weights=False)
-    assert states(plan(THREE[:2], store=store)) == {"linear-probe": "done", "linear-probe+lora": "done"}
-    after = plan(THREE, store=store)
-    assert states(after) == {
-        "linear-probe": "needed",
-        "linear-probe+lora": "needed",
-        "linear-probe+lora+full": "missing",
-    }
-    assert "weights were not kept" in str(after.stages[0].reason) and chains(after) == THREE
-    assert len(after.to_run) == 3
-
-
-def test_every_stage_before_one_that_runs_has_to_have_its_weights(plan, store):
-    """The third stage is built from the weights of the first and of the second."""
-    first, second, _ = plan(THREE, store=store).stages
-    ended(store, first, weights=False)
-    ended(store, second)
-    assert list(states(plan(THREE, store=store)).values()) == ["needed", "done", "missing"]
-
-
-def test_another_seeds_weights_are_left_alone(plan, store):
-    for stage in plan(THREE[:2], store=store, seeds=2).stages:
-        ended(store, stage, weights=False)
-    assert {stage.reason.state for stage in plan(THREE[:2], store=store, seeds=2).stages} == {"done"}
-    after = plan(THREE[:2], store=store, seeds=3)
-    assert [stage.reason.state for stage in after.stages] == ["done"] * 4 + ["missing"] * 2
-
-
-def test_a_plan_without_a_store_computes_all(plan):
-    assert math.prod(stage.reason.state == "missing" for stage in plan(THREE).stages) == 1
 
 
 def test_what_is_not_used_of_a_budget_is_in_no_key(plan):
