@@ -16,7 +16,8 @@ USED = {
     *bibliography.TESTS.values(),
     *bibliography.LIBRARIES.values(),
     *(bibliography.PROBE_FIRST, bibliography.OPTIMIZER, bibliography.HOLM, bibliography.WILSON),
-    *(bibliography.EQUIVALENCE, bibliography.SPENDING),
+    *(bibliography.EQUIVALENCE, bibliography.SPENDING, bibliography.OVER_TASKS, bibliography.FRIEDMAN),
+    *(bibliography.WILCOXON, bibliography.IMAN_DAVENPORT, bibliography.MEAN_LIMITS),
 }
 
 
@@ -42,9 +43,9 @@ def test_an_entry_is_whole(key):
 def test_citations_name_one_two_or_the_first_of_many():
     cited = [entries()[key].short() for key in ("holm1979simple", "tsui1989generalized", "hu2022lora")]
     assert cited == ["Holm 1979", "Tsui and Weerahandi 1989", "Hu et al. 2022"]
-    assert entries()["buyukakyuz2024olora"].names == ("Büyükakyüz",) and entries()["gemma2025gemma3"].names == (
-        "Gemma Team",
-    )
+    assert entries()["buyukakyuz2024olora"].names == ("Büyükakyüz",)
+    assert entries()["demsar2006statistical"].short() == "Demšar 2006"
+    assert entries()["gemma2025gemma3"].names == ("Gemma Team",)
 
 
 def test_bibtex_has_each_entry_once_in_order():

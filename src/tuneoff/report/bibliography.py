@@ -95,6 +95,10 @@ LIBRARIES: Mapping[str, str] = {
 }
 OPTIMIZER, HOLM, WILSON = "loshchilov2019decoupled", "holm1979simple", "wilson1927probable"
 EQUIVALENCE, SPENDING = "schuirmann1987comparison", "lan1983discrete"
+OVER_TASKS, FRIEDMAN, WILCOXON = "demsar2006statistical", "friedman1937use", "wilcoxon1945individual"
+IMAN_DAVENPORT, MEAN_LIMITS = "iman1980approximations", "zou2008construction"
+MARK = "\ue000"
+"""Stands around the ids of sources in a sentence until it is said how they are cited."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,12 @@ class Entry:
         return say(message, first=self.names[0], last=self.names[-1], year=self.year)
 
 
+def cite(*keys: str | None) -> str:
+    """Return the mark of the sources that there are among some, to be put into a sentence."""
+    known = [key for key in keys if key]
+    return f"{MARK}{' '.join(known)}{MARK}" if known else ""
+
+
 @cache
 def entries() -> Mapping[str, Entry]:
     """Return the entries of references.bib by their ids."""
@@ -127,7 +137,7 @@ def _entry(text: str) -> Entry:
         for pattern in (r"@\w+\{(\S+),", r"author = \{(.*)\},", r"year = \{(\d+)\}")
         if (found := re.search(pattern, text))
     )
-    plain = re.sub(r"\{\\\"([ou])\}", lambda one: {"o": "ö", "u": "ü"}[one[1]], author)
+    plain = re.sub(r"\{\\\"([ou])\}", lambda one: {"o": "ö", "u": "ü"}[one[1]], author).replace(r"{\v{s}}", "š")
     names = [name.split(",")[0].strip("{}") for name in plain.split(" and ")]
     return Entry(key, tuple(names), year, text)
 

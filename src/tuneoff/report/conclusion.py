@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneoff.report.formats import mean_spread
+from tuneoff.report.formats import listed, mean_spread
 from tuneoff.report.places import several_tasks
 from tuneoff.report.sentences import guessing
 from tuneoff.report.tables import Results, model_label, several_models
@@ -58,4 +58,4 @@ def _named(names: Sequence[str], say: Words) -> str:
     """A few names in full, of more their number."""
     if len(names) > MOST_NAMED:
         return say("conclusion.many", n=len(names))
-    return say("and").join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
+    return listed(names, say)

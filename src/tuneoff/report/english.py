@@ -162,8 +162,8 @@ ENGLISH: Mapping[str, str] = {
     "html.runs": "Runs: {n}",
     "html.made": "Made by tuneoff {version} from the run directory alone.",
     # The sentences at the top
-    "lead.compared": "{techniques} ways of fine-tuning {models} on {task} were compared, with {seeds} each.",
-    "lead.one": "{technique} was used to fine-tune {models} on {task}, with {seeds}.",
+    "lead.compared": "{techniques} ways of fine-tuning {models} on {on} were compared, with {seeds} each.",
+    "lead.one": "{technique} was used to fine-tune {models} on {on}, with {seeds}.",
     "lead.seeds.one": "one seed",
     "lead.seeds.many": "{n} seeds",
     "lead.seeds.range": "{least} to {most} seeds",

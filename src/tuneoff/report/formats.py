@@ -1,6 +1,7 @@
 """Numbers as readers see them: times, counts, sizes, means with spreads."""
 
 import math
+from collections.abc import Sequence
 
 from tuneoff.report.words import WORDS, Words
 
@@ -71,3 +72,12 @@ def plain(value: object, say: Words = WORDS) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(plain(item, say) for item in value) or say("value.none")
     return str(value)
+
+
+def listed(names: Sequence[str], say: Words = WORDS) -> str:
+    """Return names as a sentence lists them: 'a', 'a and b', 'a, b and c'; with semicolons where a name has commas."""
+    if len(names) < 2:
+        return "".join(names)
+    if len(names) > 2 and any(", " in name for name in names):
+        return say("and").join(["; ".join(names[:-1]) + ";", names[-1]])
+    return say("and").join([", ".join(names[:-1]), names[-1]])

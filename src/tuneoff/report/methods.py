@@ -1,22 +1,25 @@
 """The protocol as a paragraph for a paper: what was compared, on what, how, with which tests, and the sources."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tuneoff.evidence.ranks import IMAN_DAVENPORT
 from tuneoff.evidence.results import asked_task
 from tuneoff.report import bibliography as sources
-from tuneoff.report.formats import count, plain
+from tuneoff.report.bibliography import MARK, cite
+from tuneoff.report.formats import count, listed, plain
+from tuneoff.report.method_training import selection, training
 from tuneoff.report.places import task_label
+from tuneoff.report.said_once import said_by_place
 from tuneoff.report.table import LATEX
-from tuneoff.report.tables import Results, model_label, several_models
+from tuneoff.report.tables import Results, model_label
 from tuneoff.report.words import WORDS, Words
 from tuneoff.words import visible
 
 Row = Mapping[str, Any]
-MARK = "\ue000"
-"""Stands around the ids of sources in a sentence until it is said how they are cited."""
 
 
 @dataclass(frozen=True)
@@ -68,34 +71,27 @@ def _joined(texts: Sequence[str], between: Sequence[str]) -> str:
     return "".join(text + mark for text, mark in zip(texts, [*between, ""], strict=True))
 
 
-def _cite(*keys: str | None) -> str:
-    known = [key for key in keys if key]
-    return f"{MARK}{' '.join(known)}{MARK}" if known else ""
-
-
 def _sentences(results: Results, say: Words) -> Iterator[str]:
     yield _compared(results, say)
     yield from _models(results, say)
     yield from _data(results, say)
-    yield from _training(results, say)
-    yield from _selection(results, say)
+    yield from training(results, say)
+    yield from selection(results, say)
     yield from _tests(results, say)
+    yield from _over_tasks(results, say)
     yield from _machine(results, say)
-
-
-def _and(names: Sequence[str], say: Words) -> str:
-    return say("and").join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def _compared(results: Results, say: Words) -> str:
     techniques = [_technique(row, say) for row in results["study"]["techniques"]]
     models = [
-        model_label(model) + _cite(_found(sources.MODELS, str(model["id"] or model["name"])))
+        model_label(model) + cite(_found(sources.MODELS, str(model["id"] or model["name"])))
         for model in results["models"]
     ]
     tasks = {task["name"]: task for task in results["tasks"]}
-    named = [task_label(task, say) + _cite(_source_of_task(results, name)) for name, task in tasks.items()]
-    values = {"techniques": _and(techniques, say), "models": _and(models, say), "tasks": _and(named, say)}
+    named = [task_label(task, say) + cite(_source_of_task(results, name)) for name, task in tasks.items()]
+    on = say("methods.on" if len(named) == 1 else "methods.on.many", tasks=listed(named, say))
+    values = {"techniques": listed(techniques, say), "models": listed(models, say), "on": on}
     return say("methods.compared" if len(techniques) > 1 else "methods.one", **values)
 
 
@@ -113,102 +109,114 @@ def _technique(row: Row, say: Words) -> str:
     """'linear probing (Alain & Bengio 2016), then LoRA (Hu et al. 2022)', after a name of its own if it has one."""
     stages = row["use"].split("+")
     parts = [
-        say.get(f"technique.{stage}", sources.NAMES.get(stage, stage)) + _cite(sources.METHODS.get(stage))
+        say.get(f"technique.{stage}", sources.NAMES.get(stage, stage)) + cite(sources.METHODS.get(stage))
         for stage in stages
     ]
     text = say("methods.then").join(parts)
     if stages[0] == "linear-probe" and len(stages) == 2:
-        text += _cite(sources.PROBE_FIRST)
+        text += cite(sources.PROBE_FIRST)
     return text if row["name"] == row["use"] else say("methods.named", name=row["name"], technique=text)
 
 
 def _models(results: Results, say: Words) -> Iterator[str]:
     for model in results["models"]:
-        if model.get("parameters") is None or not model.get("layers"):
+        named = ("architecture", "layers", "hidden", "pooling", "max_length", "parameters")
+        if any(model.get(name) is None for name in named):
             continue
-        values = {
-            name: plain(model.get(name), say) for name in ("architecture", "layers", "hidden", "pooling", "max_length")
-        }
-        numbers = {name: count(model.get(name), say) for name in ("parameters", "head_parameters")}
-        yield say("methods.model", model=model_label(model), **values, **numbers)
-    by_technique = {row["technique"]: row["parameters"] for row in results["techniques"] if row["parameters"]}
-    if by_technique and not several_models(results):
-        trained = [
-            say("methods.trained.one", technique=name, n=count(known["trained"], say))
-            for name, known in by_technique.items()
-        ]
-        yield say("methods.trained", trained=_and(trained, say))
+        values = {name: plain(model.get(name), say) for name in ("architecture", "layers", "hidden", "max_length")}
+        values |= {"pooling": say.get(f"pooling.{model['pooling']}", str(model["pooling"]))}
+        values |= {"model": model_label(model), "parameters": count(model["parameters"], say)}
+        yield say("methods.model", **values)
+        if model.get("head_parameters") is not None and model.get("head") != "native":
+            yield say("methods.head", n=count(model["head_parameters"], say))
+        yield from (say(f"methods.{name}", value=_as_written(model[name])) for name in _READING if model.get(name))
+        if model.get("head") == "native":
+            yield say("methods.native")
+        if model.get("load"):
+            yield say("methods.load", value=model["load"])
+    trained = said_by_place(
+        results,
+        lambda row: (row["parameters"] or {}).get("trained"),
+        lambda name, n: say("methods.trained.one", technique=name, n=count(n, say)),
+        say,
+    )
+    if trained:
+        yield say("methods.trained", trained=trained)
+
+
+_READING = ("prefix", "template")
+
+
+def _as_written(text: str) -> str:
+    """A text as a study file has it in quotes, so that its spaces and line ends are seen."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _data(results: Results, say: Words) -> Iterator[str]:
+    """Say of tasks whose splits are of the same sizes once what these are."""
+    alike: dict[tuple[str | None, ...], list[Row]] = {}
     for task in {task["name"]: task for task in results["tasks"]}.values():
         rows = {name: split.get("rows") for name, split in (task["splits"] or {}).items()}
-        if not task["classes"] or not rows.get("test"):
-            continue
-        numbers = {name: count(rows.get(name), say) for name in ("train", "dev", "test")}
-        message = "methods.data" if rows.get("dev") else "methods.data.no_dev"
-        yield say(message, task=task_label(task, say), classes=len(task["classes"]), **numbers)
+        if task["classes"] and rows.get("test"):
+            sizes = (count(rows[name], say) if rows.get(name) else None for name in ("train", "dev", "test"))
+            alike.setdefault(tuple(sizes), []).append(task)
+    for (train, dev, test), tasks in alike.items():
+        named = [say("methods.classes", task=task_label(task, say), n=len(task["classes"])) for task in tasks]
+        used = [say(f"methods.use.{name}", n=n) for name, n in (("train", train), ("dev", dev), ("test", test)) if n]
+        message = "methods.data" if len(tasks) == 1 else "methods.data.many"
+        yield say(message, tasks=listed(named, say), used=listed(used, say))
+    for limit, named in _asked(results, "limit", say).items():
+        yield say("methods.limit", n=count(limit, say), tasks=listed(named, say))
+    if dropped := _asked(results, "drop_overlap", say).get(True):
+        yield say("methods.drop_overlap", tasks=listed(dropped, say))
+    further = [name for task in results["study"]["tasks"] for name in task.get("also_test") or {}]
+    if further:
+        yield say("methods.also", names=listed(list(dict.fromkeys(further)), say))
     if folds := results["study"]["protocol"].get("folds"):
         yield say("methods.folds", folds=folds)
 
 
-def _training(results: Results, say: Words) -> Iterator[str]:
-    protocol, rows = results["study"]["protocol"], results["techniques"]
-    steps = list(dict.fromkeys(row["budget"]["steps"] for row in rows if (row["budget"] or {}).get("steps")))
-    steps = steps or ([protocol["steps"]] if protocol.get("steps") else [])
-    if steps and protocol.get("batch_size"):
-        yield say(
-            "methods.budget",
-            steps=_and([count(n, say) for n in steps], say),
-            batch_size=protocol["batch_size"],
-            optimizer=_cite(sources.OPTIMIZER),
-        )
-    if protocol.get("schedule") and protocol.get("warmup") is not None and protocol.get("weight_decay") is not None:
-        yield say(
-            "methods.schedule",
-            weight_decay=plain(protocol["weight_decay"], say),
-            schedule=say.get(f"schedule.{protocol['schedule']}", str(protocol["schedule"])),
-            warmup=protocol["warmup"],
-        )
-    if (norm := protocol.get("max_grad_norm")) not in (None, "off", False):
-        yield say("methods.clip", norm=plain(norm, say))
-    rates = {row["technique"]: (row["settings"] or {}).get("learning_rate") for row in rows}
-    known = [say("methods.rate", technique=name, rate=plain(rate, say)) for name, rate in rates.items() if rate]
-    if known:
-        yield say("methods.rates", rates=_and(known, say))
-    seeds = sorted({run["seed"] for run in results["runs"]})
-    yield say("methods.seeds" if len(seeds) > 1 else "methods.seed", n=len(seeds))
-
-
-def _selection(results: Results, say: Words) -> Iterator[str]:
-    protocol = results["study"]["protocol"]
-    if tune := protocol.get("tune"):
-        yield say("methods.tuned", trials=tune["trials"], span=plain(tune.get("span", 10.0), say))
-    if protocol.get("checkpoint") == "best":
-        yield say("methods.best", by=say.get(f"axis.{protocol.get('choose_by', 'accuracy')}", ""))
-    elif protocol:
-        yield say("methods.last")
-    if protocol.get("eval_on") == "test":
-        yield say("methods.watched_test")
+def _asked(results: Results, setting: str, say: Words) -> dict[Any, list[str]]:
+    """The labels of the tasks that a study asks to have a setting, by its value."""
+    found: dict[Any, list[str]] = {}
+    for task in {task["name"]: task for task in results["tasks"]}.values():
+        if value := asked_task(results["study"], task["name"]).get(setting):
+            found.setdefault(value, []).append(task_label(task, say))
+    return found
 
 
 def _tests(results: Results, say: Words) -> Iterator[str]:
     covers = {row["accuracy_interval"]["covers"] for row in results["techniques"] if row["accuracy_interval"]}
     if covers:
         over_examples = covers == {"examples"}
-        yield say("methods.interval.examples" if over_examples else "methods.interval", cite=_cite(sources.WILSON))
+        yield say("methods.interval.examples" if over_examples else "methods.interval", cite=cite(sources.WILSON))
     compared = [one for one in results["comparisons"] if one["pairs"]]
     if not compared:
         return
     tests = list(dict.fromkeys(pair["method"] for one in compared for pair in one["pairs"]))
-    said = [say.get(f"test.{test}", test) + _cite(sources.TESTS.get(test)) for test in tests]
-    pairs = _and([str(n) for n in dict.fromkeys(len(one["pairs"]) for one in compared)], say)
+    said = [say.get(f"test.{test}", test) + cite(sources.TESTS.get(test)) for test in tests]
+    pairs = listed([str(n) for n in dict.fromkeys(len(one["pairs"]) for one in compared)], say)
     if any(one["race"] for one in compared):
-        yield say("methods.race", tests=_and(said, say), pairs=pairs, cite=_cite(sources.SPENDING))
+        yield say("methods.race", tests=listed(said, say), pairs=pairs, cite=cite(sources.SPENDING))
     else:
-        yield say("methods.pairs", tests=_and(said, say), pairs=pairs, cite=_cite(sources.HOLM))
+        yield say("methods.pairs", tests=listed(said, say), pairs=pairs, cite=cite(sources.HOLM))
     if margin := results["study"]["protocol"].get("margin"):
-        yield say("methods.margin", margin=plain(margin, say), cite=_cite(sources.EQUIVALENCE))
+        yield say("methods.margin", margin=plain(margin, say), cite=cite(sources.EQUIVALENCE))
+
+
+def _over_tasks(results: Results, say: Words) -> Iterator[str]:
+    ranked = results.get("ranks") or []
+    if not ranked:
+        return
+    yield say("methods.ranks", cite=cite(sources.OVER_TASKS))
+    if max(len(row["techniques"]) for row in ranked) > 2:
+        by_f = any(row["friedman"]["method"] == IMAN_DAVENPORT for row in ranked)
+        sources_of_p = (sources.FRIEDMAN, sources.IMAN_DAVENPORT if by_f else None)
+        yield say("methods.friedman", cite=cite(*sources_of_p))
+    pairs = listed([str(n) for n in dict.fromkeys(len(row["pairs"]) for row in ranked)], say)
+    yield say("methods.wilcoxon", cite=cite(sources.WILCOXON), holm=cite(sources.HOLM), pairs=pairs)
+    if any(pair["low"] is not None for row in ranked for pair in row["pairs"]):
+        yield say("methods.mean_difference", cite=cite(sources.MEAN_LIMITS))
 
 
 def _machine(results: Results, say: Words) -> Iterator[str]:
@@ -218,16 +226,16 @@ def _machine(results: Results, say: Words) -> Iterator[str]:
         processor = known.get("cpu")
         devices = dict.fromkeys(str(one.get("device_name") or processor or one.get("device")) for one in machines)
         precisions = dict.fromkeys(str(one["precision"]) for one in machines if one.get("precision"))
-        yield say("methods.machine", devices=_and(list(devices), say), precisions=_and(list(precisions), say))
+        yield say("methods.machine", devices=listed(list(devices), say), precisions=listed(list(precisions), say))
     versions = {"tuneoff": known.get("tuneoff"), **(known.get("packages") or {})}
     names = ("tuneoff", "torch", "transformers", *(["peft"] if _adapters(results) else []))
     software = [
-        say("methods.library", name=sources.NAMES[name], version=versions[name]) + _cite(sources.LIBRARIES.get(name))
+        say("methods.library", name=sources.NAMES[name], version=versions[name]) + cite(sources.LIBRARIES.get(name))
         for name in names
         if versions.get(name)
     ]
     if software:
-        yield say("methods.software", software=_and(software, say))
+        yield say("methods.software", software=listed(software, say))
 
 
 def _adapters(results: Results) -> bool:

@@ -160,9 +160,8 @@ RUSSIAN: Mapping[str, str] = {
     "html.runs": "Прогонов: {n}",
     "html.made": "Сделано tuneoff {version} по одному лишь каталогу исследования.",
     # The sentences at the top
-    "lead.compared": "Сравнивались способы дообучения {models} на задаче {task}: всего {techniques}, {seeds} на "
-    "каждый.",
-    "lead.one": "{models} дообучалась на задаче {task} способом {technique}; {seeds}.",
+    "lead.compared": "Сравнивались способы дообучения {models} на {on}: всего {techniques}, {seeds} на каждый.",
+    "lead.one": "{models} дообучалась на {on} способом {technique}; {seeds}.",
     "lead.seeds.one": "одно зерно",
     "lead.seeds.many": "зёрен: {n}",
     "lead.seeds.range": "зёрен: от {least} до {most}",
@@ -178,9 +177,9 @@ RUSSIAN: Mapping[str, str] = {
     "protocol.steps": "Каждая стадия обучалась {steps} шагов оптимизатора, примеров в шаге: {batch_size}.",
     "protocol.stage_steps": "Стадии обучались {steps} шагов оптимизатора, примеров в шаге: {batch_size}.",
     "protocol.optimizer": "Оптимизатор — AdamW с затуханием весов {weight_decay}, если способ не задаёт другого.",
-    "protocol.schedule": "Темп обучения менялся по закону {schedule} после разогрева в течение {warmup:.0%} "
+    "protocol.schedule": "Темп обучения менялся по {schedule} закону после разогрева в течение {warmup:.0%} "
     "шагов, если способ не задаёт другого; с каждой стадией расписание начинается заново.",
-    "protocol.schedule.no_warmup": "Темп обучения менялся по закону {schedule} без разогрева, если способ не "
+    "protocol.schedule.no_warmup": "Темп обучения менялся по {schedule} закону без разогрева, если способ не "
     "задаёт другого; с каждой стадией расписание начинается заново.",
     "protocol.clip": "Градиенты обрезались до нормы {norm}.",
     "protocol.no_clip": "Градиенты не обрезались.",

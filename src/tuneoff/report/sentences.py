@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneoff.report.formats import plain
+from tuneoff.report.formats import listed, plain
 from tuneoff.report.places import several_tasks, task_label, task_names
 from tuneoff.report.rank_tables import within_tasks
+from tuneoff.report.said_once import said_by_place
 from tuneoff.report.table import Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -15,11 +16,11 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
     """Return what was compared, the verdicts, and which technique has the highest mean accuracy in the table."""
     study = results["study"]
     names = [technique["name"] for technique in study["techniques"]]
-    models = _joined([model_label(model) for model in results["models"]], say)
+    models = listed([model_label(model) for model in results["models"]], say)
     labels = {task["name"]: task_label(task, say) for task in results["tasks"]}
-    task = _joined(list(labels.values()), say) if labels else say("value.unknown")
-    seeds = _seeds(results, say)
-    asked = {"models": models, "task": task, "seeds": seeds}
+    task = listed(list(labels.values()), say) if labels else say("value.unknown")
+    on = say("methods.on.many" if len(labels) > 1 else "methods.on", tasks=task)
+    asked = {"models": models, "on": on, "seeds": _seeds(results, say)}
     if len(names) == 1:
         first = say("lead.one", technique=names[0], **asked)
     else:
@@ -40,7 +41,7 @@ def guessing(results: Results, say: Words = WORDS) -> list[str]:
         return []
     if not all(tasks) or len(names) == len(task_names(results)):  # a notice that names no task is about all
         return [say("lead.guessing")]
-    return [say("lead.guessing.tasks", tasks=_joined(names, say))]
+    return [say("lead.guessing.tasks", tasks=listed(names, say))]
 
 
 def _seeds(results: Results, say: Words) -> str:
@@ -64,7 +65,7 @@ def _outcome(results: Results, table: Table, say: Words) -> list[str]:
         best = [(row["technique"], cell.text) for row, cell in cells if cell.best and row["model"] == model["name"]]
         if best:
             message = "lead.best" if len(results["study"]["seeds"]) > 1 else "lead.best.one_seed"
-            said = {"technique": _joined([name for name, _ in best], say), "value": best[0][1]}
+            said = {"technique": listed([name for name, _ in best], say), "value": best[0][1]}
             if several_models(results):
                 message, said = "lead.best.model", {"model": model_label(model), **said}
             found.append(say(message, **said))
@@ -78,7 +79,7 @@ def protocol_sentences(results: Results, say: Words = WORDS) -> list[str]:
     return [
         *_budget(protocol, rows, say),
         *_optimizer(protocol, say),
-        *_rates(rows, say),
+        *_rates(results, say),
         *_evaluation(protocol, rows, say),
         say("protocol.reported"),
         say("protocol.seeds", seeds=plain(sorted({run["seed"] for run in results["runs"]}), say)),
@@ -92,7 +93,7 @@ def _budget(protocol: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], say:
     if not steps or not protocol.get("batch_size"):
         return []
     message = "protocol.steps" if len(steps) == 1 else "protocol.stage_steps"
-    return [say(message, steps=_joined([plain(n, say) for n in steps], say), batch_size=protocol["batch_size"])]
+    return [say(message, steps=listed([plain(n, say) for n in steps], say), batch_size=protocol["batch_size"])]
 
 
 def _optimizer(protocol: Mapping[str, Any], say: Words) -> list[str]:
@@ -101,16 +102,21 @@ def _optimizer(protocol: Mapping[str, Any], say: Words) -> list[str]:
         found.append(say("protocol.optimizer", weight_decay=plain(protocol["weight_decay"], say)))
     if protocol.get("schedule") and protocol.get("warmup") is not None:
         message = "protocol.schedule" if protocol["warmup"] else "protocol.schedule.no_warmup"
-        found.append(say(message, schedule=protocol["schedule"], warmup=protocol["warmup"]))
+        name = say.get(f"schedule.name.{protocol['schedule']}", protocol["schedule"])
+        found.append(say(message, schedule=name, warmup=protocol["warmup"]))
     if (norm := protocol.get("max_grad_norm")) is not None:
         found.append(say("protocol.no_clip") if norm in ("off", False) else say("protocol.clip", norm=plain(norm, say)))
     return found
 
 
-def _rates(rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
-    rates = {row["technique"]: (row["settings"] or {}).get("learning_rate") for row in rows}
-    known = [f"{name} {plain(rate, say)}" for name, rate in rates.items() if rate is not None]
-    return [say("protocol.rates", rates=", ".join(known))] if known else []
+def _rates(results: Results, say: Words) -> list[str]:
+    rates = said_by_place(
+        results,
+        lambda row: (row["settings"] or {}).get("learning_rate"),
+        lambda name, rate: say("methods.of", value=plain(rate, say), technique=name),
+        say,
+    )
+    return [say("protocol.rates", rates=rates)] if rates else []
 
 
 def _evaluation(protocol: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
@@ -119,8 +125,3 @@ def _evaluation(protocol: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], 
     if not every or not protocol.get("eval_on"):
         return []
     return [say("protocol.evaluation", split=protocol["eval_on"], every=every)]
-
-
-def _joined(names: Sequence[str], say: Words) -> str:
-    """Join names as in a sentence: 'a', 'a and b', 'a, b and c'."""
-    return say("and").join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
