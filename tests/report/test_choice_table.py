@@ -1,7 +1,9 @@
 import pytest
 
 from tuneoff.evidence import build_results
-from tuneoff.report.choice_table import EIGHT_GB, HOUR, STEPS, candidates, choice_table, dividing
+from tuneoff.evidence.choice import Candidate
+from tuneoff.report.choice_table import EIGHT_GB, HOUR, STEPS, candidates, choice_table, choices, dividing, limits_of
+from tuneoff.report.words import Words
 
 
 def times(costs):
@@ -62,3 +64,45 @@ def test_peaks_of_different_kinds_are_no_limit(results):
 def test_a_study_without_a_result_has_no_choice(tmp_path, made_up):
     store = made_up(techniques=("lora",), missing=(("lora", 0),)).write(tmp_path)
     assert choice_table(build_results(store)).rows == []
+
+
+def test_no_limit_lies_between_costs_that_two_runs_of_one_technique_may_have():
+    def limits(*costs):
+        return limits_of([Candidate(str(n), 0.5, seconds, peak, 1) for n, (seconds, peak) in enumerate(costs)])[1:]
+
+    assert limits((12.3, 1e9), (15.1, 1.05e9)) == []
+    assert [one.seconds for one in limits((12.3, 1e9), (15.1, 1e9), (23.2, 1e9))] == [20]
+    assert [one.memory_bytes for one in limits((12.0, 6e9), (13.0, 9e9))] == [8e9]
+    assert [one.seconds for one in limits((3500.0, 1e9), (3700.0, 1e9))] == []  # the usual hour neither
+
+
+def test_limits_with_one_answer_are_one_row(results):
+    for pair in results["comparisons"][0]["pairs"]:
+        pair["kind"] = "open"
+    results["study"]["notices"] = []
+    assert [row[1].text for row in choice_table(results).rows] == ["linear-probe"] * 5
+    found = [[cell.text for cell in row] for row in choices(results).rows]
+    assert [row[0] for row in found] == [
+        "none",
+        "time: 30 min 00 s and peak memory: 5 GB",
+        "time: 1 h 00 min 00 s and peak memory: 8 GB",
+    ]
+    assert "full has a higher" in found[0][2] and "no other" in found[1][2] and "lora has a higher" in found[2][2]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_of_several_tasks_guessing_is_said_of_those_where_it_holds(tmp_path, made_up, language):
+    """Three tasks, one of them above chance: the others have no choice, and nobody is told that all are at chance."""
+    say = Words(language)
+    tasks = tuple({"name": "mini_rte", "label": label} for label in ("label", "phenomenon", "relation"))
+    results = build_results(made_up(techniques=("full", "lora"), tasks=tasks).write(tmp_path))
+    low = ["mini-rte-ru-label", "mini-rte-ru-relation"]
+    results["study"]["notices"] = [{"id": "guessing", "values": {}, "tasks": low}]
+    table = choices(results, say)
+    assert say("lead.guessing") not in table.captions
+    assert say("lead.guessing.tasks", tasks=say("and").join(low)) in table.captions
+    assert {row[0].text for row in table.rows} == {"mini-rte-ru-phenomenon", ", ".join(low)}
+    assert table.rows[-1][-1].text == say("choice.at_chance")
+    results["study"]["notices"] = [{"id": "guessing", "values": {}}]
+    everywhere = choices(results, say)
+    assert list(everywhere.rows) == [] and everywhere.captions == [say("lead.guessing")]

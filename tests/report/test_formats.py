@@ -1,6 +1,6 @@
 import pytest
 
-from tuneoff.report.formats import count, duration, mean_spread, plain, short_duration, size
+from tuneoff.report.formats import chance, count, duration, listed, mean_spread, plain, short_duration, size
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,25 @@ def test_values_of_descriptions_are_readable():
         "none",
     ]
     assert count(0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.9951, ">0.99"), (1.0, ">0.99"), (0.994, "0.99"), (0.5, "0.50"), (0.0049, "<0.01"), (0, "<0.01")],
+)
+def test_no_probability_is_shown_as_certain(share, text):
+    assert chance(share) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b"], "a and b"),
+        (["a", "b", "c"], "a, b and c"),
+        (["a, x", "b", "c"], "a, x; b; and c"),
+    ],
+)
+def test_lists_in_sentences(names, text):
+    assert listed(names) == text

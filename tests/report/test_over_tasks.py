@@ -73,7 +73,7 @@ def test_techniques_by_tasks_have_the_means_of_the_results_and_the_best_of_each_
 def test_the_first_sentences_are_about_all_tasks_and_those_of_each_stand_with_its_pairs(three):
     _, results = three
     said = " ".join(lead(results, results_table(results)))
-    assert said.startswith("3 ways of fine-tuning small-e5 (made up) on mini_rte (phenomenon), made up")
+    assert said.startswith("3 ways of fine-tuning small-e5 (made up) on mini_rte (phenomenon); made up")
     assert "With 3 tasks no test of ranks can tell two of 3 techniques apart" in said
     assert "Within single tasks, by their own examples, pairs told apart: mini-rte-ru-label 0 of 3," in said
     assert "The highest mean accuracy on test" not in said

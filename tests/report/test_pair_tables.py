@@ -6,7 +6,7 @@ import io
 import pytest
 
 from tuneoff.evidence.results import build_results
-from tuneoff.report.pair_tables import p_text, pair_tables, raw_pairs_table, short_pair_table
+from tuneoff.report.pair_tables import p_text, pair_tables, raw_pairs_table, short_pair_table, superiority_kinds
 from tuneoff.report.table import csv_text
 
 
@@ -36,6 +36,19 @@ def test_one_seed_wins_nothing(tmp_path, made_up):
     one = build_results(made_up(techniques=("full", "lora")).write(tmp_path))
     assert "seeds_won" not in names(pair_tables(one)[0])
     assert "exact McNemar" in pair_tables(one)[0].captions[0]
+
+
+def test_with_one_seed_nothing_is_said_of_training_once_more(tmp_path, made_up, results):
+    """The variance between seeds is not known then: P(A > B) is about the two models that there are."""
+    one = build_results(made_up(techniques=("full", "lora")).write(tmp_path))
+    (table,) = pair_tables(one)
+    assert not any("trained once more" in caption for caption in table.captions)
+    assert any("about these trained models alone" in caption for caption in table.captions)
+    (several,) = pair_tables(results)
+    assert any("trained once more" in caption for caption in several.captions)
+    assert not any("trained models alone" in caption for caption in several.captions)
+    mixed = [{"seeds": 1}, {"seeds": 3}]
+    assert superiority_kinds(mixed) == ["", ".examples"]
 
 
 def test_a_long_table_is_cut_and_says_where_all_is(results):

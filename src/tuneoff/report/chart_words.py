@@ -48,6 +48,8 @@ CHARTS: Mapping[str, str] = {
     "caption.left_out": "Pairs that could not be compared are joined like those not told apart.",
     "caption.superiority": "How probably the row's technique, trained once more, has more right answers than the "
     "column's, trained with the same seed, on as many new examples.",
+    "caption.superiority.examples": "With one seed, about these trained models alone: how probably the row's has more "
+    "right answers than the column's on as many new examples.",
     "caption.framed": "Framed, bold: told apart (Holm at {level:.0%}, pairs: {pairs}).",
     "caption.none_framed": "No two are told apart; those that were would have a frame.",
     "caption.superiority.left_out": "A pair that could not be compared has no cell.",

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from tuneoff.evidence.choice import Candidate, Limits, choose
-from tuneoff.report.formats import duration, size
+from tuneoff.report.formats import duration, listed, size
+from tuneoff.report.places import by_task, task_names
+from tuneoff.report.sentences import at_chance, guessing
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -15,6 +18,47 @@ STEPS = {
     "seconds": (86400.0, 21600.0, 3600.0, 1800.0, 600.0, 300.0, 60.0, 30.0, 10.0, 5.0, 1.0),
     "memory_bytes": tuple(digit * 10.0**power for power in range(12, 5, -1) for digit in (5, 1)),
 }
+APART = {"seconds": 1.5, "memory_bytes": 1.1}
+"""Costs that differ by a smaller factor are taken for alike: the same work has taken half as long again another time,
+on the same machine; memory is steadier."""
+
+
+def choices(results: Results, say: Words = WORDS) -> Table:
+    """Return what to choose on every task: limits under which the answer is one share a row.
+
+    Tasks on which nothing beats guessing have no row of their own, since no choice there is better than another: one
+    row names them all.
+    """
+    table = by_task(choice_table, results, say)
+    chance = at_chance(results)
+    rows = [row for row in _joined(table, say) if _task(table, row) not in chance]
+    if len(chance) == len(task_names(results)):
+        rows = []
+    elif chance:
+        texts = {"task": ", ".join(chance), "limit": say("choice.no_limit"), "take": say("value.none")}
+        texts["why"] = say("choice.at_chance")
+        rows.append([Cell(texts.get(column.name, "")) for column in table.columns])
+    explanations = [*(table.explanations if rows else ()), *guessing(results, say)]
+    return replace(table, rows=rows, explanations=explanations, group=())
+
+
+def _task(table: Table, row: Sequence[Cell]) -> str | None:
+    return next(
+        (str(cell.value) for column, cell in zip(table.columns, row, strict=True) if column.name == "task"), None
+    )
+
+
+def _joined(table: Table, say: Words) -> list[list[Cell]]:
+    """Rows that differ in their limit alone, as one."""
+    place = [column.name for column in table.columns].index("limit")
+    alike: dict[tuple[str, ...], list[Sequence[Cell]]] = {}
+    for row in table.rows:
+        alike.setdefault(tuple(cell.text for at, cell in enumerate(row) if at != place), []).append(row)
+    found = []
+    for rows in alike.values():
+        limits = listed([row[place].text for row in rows], say)
+        found.append([*rows[0][:place], Cell(limits, limits), *rows[0][place + 1 :]])
+    return found
 
 
 def choice_table(results: Results, say: Words = WORDS) -> Table:
@@ -31,10 +75,8 @@ def choice_table(results: Results, say: Words = WORDS) -> Table:
         apart = _told_apart(results, model["name"])
         label = [Cell(model_label(model), model["name"])] if several_models(results) else []
         rows += [[*label, *_cells(own, apart, limits, say)] for limits in limits_of(own)]
-    captions = [say("choice.caption")]
-    if any(notice["id"] == "guessing" for notice in results["study"]["notices"]):
-        captions.append(say("lead.guessing"))
-    return Table("choices", say("html.choices"), columns, rows, captions)
+    caption = say("choice.caption", seconds=APART["seconds"], memory=APART["memory_bytes"])
+    return Table("choices", say("html.choices"), columns, rows, [caption])
 
 
 def candidates(results: Results, model: str) -> list[Candidate]:
@@ -65,25 +107,29 @@ def limits_of(own: Sequence[Candidate]) -> list[Limits]:
     peaks = [one.memory_bytes for one in own if one.memory_bytes is not None]
     return [
         Limits(),
-        *(Limits(seconds=limit) for limit in dividing(times, STEPS["seconds"], HOUR)),
-        *(Limits(memory_bytes=limit) for limit in dividing(peaks, STEPS["memory_bytes"], EIGHT_GB)),
+        *(Limits(seconds=limit) for limit in dividing(times, STEPS["seconds"], HOUR, APART["seconds"])),
+        *(
+            Limits(memory_bytes=limit)
+            for limit in dividing(peaks, STEPS["memory_bytes"], EIGHT_GB, APART["memory_bytes"])
+        ),
     ]
 
 
-def dividing(costs: Sequence[float], steps: Sequence[float], usual: float) -> list[float]:
+def dividing(costs: Sequence[float], steps: Sequence[float], usual: float, apart: float = 1.0) -> list[float]:
     """Return round limits, rising, that lie between costs: at about a third and two thirds of them, and the `usual`.
 
     Each is a multiple of the largest of the `steps` that has one between the two costs; a limit that no technique
-    or every one keeps is left out. Two limits that the same techniques keep are one: the usual, else the first.
+    or every one keeps is left out, and one between costs of which the higher is less than `apart` times the lower. Two
+    limits that the same techniques keep are one: the usual, else the first.
     """
-    between = [_round_between(low, high, steps) for low, high in pairwise(sorted(set(costs)))]
-    rounds = [limit for limit in between if limit is not None]
+    ordered = sorted(set(costs))
+    gaps = [(low, high) for low, high in pairwise(ordered) if high >= apart * low]
+    rounds = [limit for low, high in gaps if (limit := _round_between(low, high, steps)) is not None]
     places = {round((len(rounds) - 1) * share / 3) for share in (1, 2)} if rounds else set()
+    usuals = [usual] if any(low <= usual < high for low, high in gaps) else []
     kept: dict[int, float] = {}
-    for limit in (usual, *(rounds[place] for place in sorted(places))):
-        keep = sum(cost <= limit for cost in costs)
-        if 0 < keep < len(costs):
-            kept.setdefault(keep, limit)
+    for limit in (*usuals, *(rounds[place] for place in sorted(places))):
+        kept.setdefault(sum(cost <= limit for cost in costs), limit)
     return sorted(kept.values())
 
 

@@ -212,6 +212,8 @@ ENGLISH: Mapping[str, str] = {
     "method.generalised": GENERALISED,
     "pairs.superiority": "P(higher > lower): how probably the first, trained once more, has more right answers than "
     "the second trained with the same seed, on as many new examples.",
+    "pairs.superiority.examples": "With one seed, P(higher > lower) is about these trained models alone: how probably "
+    "the first has more right answers than the second on as many new examples.",
     "pairs.found": "Found from: the smallest difference that is found with a power of {power:.0%}, if the answers "
     "vary as measured and the pair has the smallest p.",
     "pairs.left_out": "Not compared, for want of common seeds or examples: {pairs}.",
@@ -233,8 +235,10 @@ ENGLISH: Mapping[str, str] = {
     "choice.no_limit": "none",
     "choice.time": "time: {limit}",
     "choice.memory": "peak memory: {limit}",
+    "choice.at_chance": "Nothing beats guessing there: no choice is better than another.",
     "choice.caption": "The technique that costs the least time among those within the limit that no other of them is "
-    "known to beat.",
+    "known to beat. No limit lies between times closer than a factor of {seconds:g}, or peaks closer than {memory:g}: "
+    "one run can differ from the next by as much.",
     # Further test sets
     "html.away": "Away from the training data",
     "html.away.note": "The same trained models on further test sets. What is better on test can be worse on texts of "

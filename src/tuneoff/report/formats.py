@@ -59,6 +59,13 @@ def mean_spread(mean: float | None, spread: float | None, say: Words = WORDS) ->
     return say.number(f"{mean:.{places}f}" if spread is None else f"{mean:.{places}f} ± {spread:.{places}f}")
 
 
+def chance(share: float, say: Words = WORDS) -> str:
+    """Return a probability with two decimals; one that they would make certain as '>0.99' or '<0.01'."""
+    if share > 0.995:
+        return say.number(">0.99")
+    return say.number("<0.01" if share < 0.005 else f"{share:.2f}")
+
+
 def plain(value: object, say: Words = WORDS) -> str:
     """Return a value of a description as text: thousands set apart, yes and no, lists joined."""
     if value is None or value == "":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from tuneoff.report.charts import Figure
-from tuneoff.report.choice_table import choice_table
+from tuneoff.report.choice_table import choices
 from tuneoff.report.conclusion import conclusion
 from tuneoff.report.detail_tables import detail_sections
 from tuneoff.report.doctor_table import doctor_table
@@ -155,7 +155,7 @@ def render(
         together=[picture for picture in embedded if not picture.figure.technique],
         pairs=[one for one in pair_tables(results, say) if one.rows],
         over_tasks=[*over_tasks_tables(results, say), *over_tasks_pairs(results, say)],
-        choices=by_task(choice_table, results, say),
+        choices=choices(results, say),
         sections=detail_sections(results, say),
         errors=error_parts(results, say),
         setting=[model_table(results, say), *(by_task(one, results, say) for one in (trained_table, data_table))],

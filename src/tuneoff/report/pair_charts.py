@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuneoff.report.curve_charts import Drawing
+from tuneoff.report.formats import chance
 from tuneoff.report.groups import Group, columns, maximal_groups, telling_most
+from tuneoff.report.pair_tables import superiority_kinds
 from tuneoff.report.placing import padded
 from tuneoff.report.style import DIVERGING, GREY, WIDTH, styled, technique_styles
 from tuneoff.report.words import Words
@@ -177,7 +179,7 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
             marks = text.mark_text(color=ink, fontSize=11, fontWeight="bold" if apart else "normal")
             layers.append(marks.encode(x=x, y=y, text=alt.Text("text", type="nominal")))
     chart = alt.layer(*layers).properties(width=side, height=side)
-    captions = [say("caption.superiority")]
+    captions = [say(f"caption.superiority{kind}") for kind in superiority_kinds(comparison["pairs"])]
     if any(value["apart"] for value in values):
         captions.append(say("caption.framed", pairs=len(comparison["pairs"]), level=comparison["level"]))
     else:
@@ -192,11 +194,11 @@ def _cells(comparison: Row, say: Words) -> list[dict[str, Any]]:
     """Two cells for each pair, one in each triangle."""
     values = []
     for pair in comparison["pairs"]:
-        chance = pair["superiority"]
-        for a, b, share in ((pair["a"], pair["b"], chance), (pair["b"], pair["a"], 1 - chance)):
+        likely = pair["superiority"]
+        for a, b, share in ((pair["a"], pair["b"], likely), (pair["b"], pair["a"], 1 - likely)):
             # White on the dark ends of the scale.
             ink = "#fff" if abs(share - 0.5) > 0.3 else "#000"
             apart = pair["kind"] == "better"
-            text = say.number(f"{share:.2f}")
+            text = chance(share, say)
             values.append({"a": a, "b": b, "superiority": share, "text": text, "apart": apart, "ink": ink})
     return values

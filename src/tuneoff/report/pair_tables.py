@@ -1,10 +1,11 @@
 """Every pair of techniques as a table: difference, p, P(A > B), what could have been found, and the verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tuneoff.evidence.pairs import GENERALISED, MCNEMAR
+from tuneoff.report.formats import chance
 from tuneoff.report.places import place_label, several_tasks
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results
@@ -75,8 +76,8 @@ def _cell(name: str, pair: Pair, say: Words) -> Cell:
         bounds = {key: say.number(f"{100 * pair[key]:.1f}") for key in ("low", "high")}
         return Cell(say("pairs.interval", value=say.number(f"{100 * pair[name]:.1f}"), **bounds), pair[name])
     if name == "superiority":
-        bounds = {key: say.number(f"{pair[f'superiority_{key}']:.2f}") for key in ("low", "high")}
-        return Cell(say("pairs.interval", value=say.number(f"{pair[name]:.2f}"), **bounds), pair[name])
+        bounds = {key: chance(pair[f"superiority_{key}"], say) for key in ("low", "high")}
+        return Cell(say("pairs.interval", value=chance(pair[name], say), **bounds), pair[name])
     if name == "seeds_won":
         return Cell(say("pairs.counts", **{key: pair[key] for key in ("wins", "ties", "losses")}), pair["wins"])
     if name == "found":
@@ -96,7 +97,7 @@ def _explained(comparison: Mapping[str, Any], say: Words, most: int | None) -> l
     method = say(f"method.{METHODS[pairs[0]['method']]}")
     captions = [
         say("pairs.caption.race" if comparison["race"] else "pairs.caption", method=method, pairs=len(pairs)),
-        say("pairs.superiority"),
+        *(say(f"pairs.superiority{kind}") for kind in superiority_kinds(pairs)),
         say("pairs.found", power=comparison["power"]),
     ]
     if comparison["left_out"]:
@@ -104,6 +105,12 @@ def _explained(comparison: Mapping[str, Any], say: Words, most: int | None) -> l
     if most is not None and len(pairs) > most:
         captions.append(say("pairs.cut", shown=most, pairs=len(pairs)))
     return captions
+
+
+def superiority_kinds(pairs: Sequence[Pair]) -> list[str]:
+    """Return the ends of the ids of what P(A > B) is about: techniques, or with one seed the trained models."""
+    alone = {pair["seeds"] == 1 for pair in pairs}
+    return [*([""] if False in alone else []), *([".examples"] if True in alone else [])]
 
 
 def raw_pairs_table(results: Results) -> Table:

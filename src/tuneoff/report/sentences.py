@@ -35,13 +35,20 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
 
 def guessing(results: Results, say: Words = WORDS) -> list[str]:
     """Say where nothing beats guessing: everywhere, or on some of several tasks; nothing where all are above it."""
-    tasks = [one.get("tasks", []) for one in results["study"].get("notices") or [] if one["id"] == "guessing"]
-    names = list(dict.fromkeys(task for named in tasks for task in named))
-    if not tasks:
+    names = at_chance(results)
+    if not names:
         return []
-    if not all(tasks) or len(names) == len(task_names(results)):  # a notice that names no task is about all
+    if len(names) == len(task_names(results)):
         return [say("lead.guessing")]
     return [say("lead.guessing.tasks", tasks=listed(names, say))]
+
+
+def at_chance(results: Results) -> list[str]:
+    """Return the names of the tasks on which nothing beats guessing."""
+    tasks = [one.get("tasks") for one in results["study"].get("notices") or [] if one["id"] == "guessing"]
+    if not all(tasks):  # a notice that names no task is about all
+        return task_names(results)
+    return list(dict.fromkeys(task for named in tasks for task in named or ()))
 
 
 def _seeds(results: Results, say: Words) -> str:
