@@ -19,6 +19,7 @@ import tuneoff
 from tuneoff.errors import ModelError, StoreError
 from tuneoff.evidence.results import build_results
 from tuneoff.exporting import export
+from tuneoff.exporting.facts import facts_of
 from tuneoff.techniques import names
 
 # peft asks transformers for an attribute by a name that it had before.
@@ -203,6 +204,12 @@ def test_the_card_says_what_the_results_say(finished, tmp_path):
     (result,) = model["results"]
     values = {metric["type"]: metric["value"] for metric in result["metrics"]}
     assert values["accuracy"] == run["metrics"]["accuracy"] and values["f1"] == run["metrics"]["macro_f1"]
+    names = [metric["name"] for metric in result["metrics"]]
+    (record,) = [one for one in store.records() if one.address.seed == 1]
+    of_f1 = facts_of(store, record).intervals["macro_f1"]
+    low, high = f"{of_f1['low']:.3f}", f"{of_f1['high']:.3f}"
+    assert f"Macro F1 (95% interval {low} to {high})" in names
+    assert f"| Macro F1 | {run['metrics']['macro_f1']:.3f} | 95%: {low} to {high} |" in body
     assert result["dataset"]["split"] == "test" and result["task"]["type"] == "text-classification"
     assert "license" not in yaml.safe_load(front) and "base_model" not in yaml.safe_load(front)
     (row,) = results["techniques"]

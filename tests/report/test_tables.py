@@ -39,6 +39,40 @@ def test_the_last_stages_time_and_the_seeds_have_columns_only_where_they_say_som
     assert names(results_table(plain, whole=True)) == names(results_table(five, whole=True))
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "title"),
+    [
+        ("cola", "mcc", "Matthews' correlation"),
+        ("mrpc", "f1", "F1 of the second class"),
+        ("rcb", "macro_f1", "macro F1"),
+    ],
+)
+def test_a_benchmarks_own_metric_has_a_column_with_its_interval(tmp_path, made_up, task, metric, title):
+    classes = ("a", "b") if metric != "macro_f1" else ("a", "b", "c")
+    made = made_up(techniques=("full", "lora"), seeds=2, task={"name": task}, classes=classes)
+    results = build_results(made.write(tmp_path))
+    table = results_table(results)
+    place = names(table).index(metric)
+    assert names(table)[place - 2 : place + 2] == ["accuracy", "interval", metric, f"{metric}_interval"]
+    assert [column.title for column in table.columns[place : place + 2]] == [title, f"95% interval of {title}"]
+    assert any(title in caption and "benchmark" in caption for caption in table.captions)
+    whole = results_table(results, whole=True).records()
+    for row, shown, raw in zip(results["techniques"], table.rows, whole, strict=True):
+        mean, interval = row["metrics"][metric]["mean"], row["metric_intervals"][metric]
+        assert interval["covers"] == "seeds and examples" and interval["low"] < mean < interval["high"]
+        assert shown[place].value == raw[metric] == mean
+        assert shown[place + 1].text == f"{interval['low']:.3f}–{interval['high']:.3f}"
+        assert (raw[f"{metric}_low"], raw[f"{metric}_high"]) == (interval["low"], interval["high"])
+
+
+def test_tasks_that_are_reported_by_accuracy_alone_have_no_such_column(tmp_path, made_up):
+    tasks = ({"name": "cola"}, {"name": "rte"})
+    results = build_results(made_up(techniques=("lora",), tasks=tasks, classes=("a", "b")).write(tmp_path))
+    assert [task["metric"] for task in results["tasks"]] == ["mcc", None]
+    texts_of_mcc = texts(results_table(results), "mcc_interval")
+    assert "–" in texts_of_mcc[0] and texts_of_mcc[1] == ""
+
+
 def test_cells_are_means_with_spread(five):
     table = results_table(five)
     row = five["techniques"][2]["metrics"]["accuracy"]

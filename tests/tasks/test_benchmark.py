@@ -7,6 +7,7 @@ from datasets import DatasetDict
 from layouts import ALL, RUSSIAN, THREE, on_hub, write_archive
 
 from tuneoff.errors import DataError, StudyError
+from tuneoff.evidence.metrics import METRICS
 from tuneoff.study import TaskSpec
 from tuneoff.tasks import check_task, known_labels, load_task, task_name
 from tuneoff.tasks.registry import built_in_tasks, refused_tasks
@@ -181,3 +182,10 @@ def test_a_script_is_read_from_the_hubs_parquet_branch_with_its_own_reader(tmp_p
     task = load_task(TaskSpec(name="rcb"), need_dev=False, base=tmp_path)
     assert task.classes == THREE and task.splits["test"].labels.tolist() == [0, 1, 2, 0, 1, 2]
     assert task.source.endswith("rcb on the hub, from the hub's Parquet copy (refs/convert/parquet)")
+
+
+def test_a_benchmarks_own_metric_is_one_that_is_measured():
+    own = {name: task.metric for name, task in built_in_tasks().items() if task.metric}
+    f1 = dict.fromkeys(("mrpc", "qqp"), "f1")
+    assert own == {**dict.fromkeys(("cola", "ax", "lidirus"), "mcc"), **f1, "rcb": "macro_f1"}
+    assert set(own.values()) <= METRICS.keys()

@@ -7,7 +7,7 @@ from tuneoff.evidence.answers import Answers, Key, answers, by_technique
 from tuneoff.evidence.intervals import accuracy_interval
 from tuneoff.evidence.metrics import METRICS, measure
 from tuneoff.evidence.predictions import last_evaluation
-from tuneoff.evidence.summary import spread
+from tuneoff.evidence.summary import intervals_of, spread
 from tuneoff.store import PREDICTIONS, StageAddress, Store
 from tuneoff.tasks.data_set import ALSO
 
@@ -54,9 +54,11 @@ def _row(runs: Sequence[Row], name: str, measured: Answers | None) -> dict[str, 
     done = [run for run in runs if run["status"] == "done"]
     drops = [_drop(run["metrics"]["accuracy"], run["also"][name]["accuracy"]) for run in done]
     enough = measured is not None and len(measured.examples) > 1
+    metrics = {metric: spread([run["also"][name][metric] for run in done]) for metric in METRICS}
     return {
-        "metrics": {metric: spread([run["also"][name][metric] for run in done]) for metric in METRICS},
+        "metrics": metrics,
         "accuracy_interval": accuracy_interval(measured.right).as_json() if measured and enough else None,
+        "metric_intervals": intervals_of(metrics, measured if enough else None),
         "drop": spread(drops),
     }
 

@@ -27,6 +27,7 @@ from tuneoff.files import write_json
 from tuneoff.store import StageAddress, Store, read_json
 from tuneoff.study import TaskSpec
 from tuneoff.tasks import task_name
+from tuneoff.tasks.registry import built_in_tasks
 
 SCHEMA_VERSION = 1
 RESULTS = "results.json"
@@ -233,7 +234,19 @@ def _task(store: Store, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         known |= store.task(model, name)
     found = [baseline_rows(store, name, known["fingerprint"]), cosine_rows(store, model, name, known["fingerprint"])]
     known["baselines"] = [row for rows in found for row in rows or []] or None
-    return known | {"model": model, "name": name, "notes": known["notes"] or []}
+    further = {set_name: _own_metric(one) for set_name, one in (asked.get("also_test") or {}).items()}
+    own = {"metric": _own_metric(asked), "also_metrics": {of: metric for of, metric in further.items() if metric}}
+    return known | {"model": model, "name": name, "notes": known["notes"] or [], **own}
+
+
+def _own_metric(asked: Any) -> str | None:
+    """The metric that a built-in task's benchmark reports beside the accuracy or in its place, None for none."""
+    if (
+        not isinstance(asked, Mapping) or asked.get("train") or asked.get("hub")
+    ):  # files of one's own, whatever its name
+        return None
+    built_in = built_in_tasks().get(str(asked.get("name")))
+    return built_in.metric if built_in else None
 
 
 def rows_disagreed_on(store: Store) -> dict[str, list[int]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tuneoff.evidence.answers import Answers, Key, by_technique
 from tuneoff.evidence.intervals import accuracy_interval
+from tuneoff.evidence.metric_intervals import metric_intervals
 from tuneoff.evidence.metrics import METRICS
 
 SECONDS = ("as_run", "alone", "last_stage")
@@ -46,6 +47,8 @@ def _technique_row(
     done = [run for run in group if run["status"] == "done"]
     known = done or [run for run in group if run["status"] == "failed"]
     reasons = [run["reason"] for run in group if run["reason"]]
+    metrics = {name: spread([run["metrics"][name] for run in done]) for name in METRICS}
+    folds = any(run["fold"] is not None for run in group)
     return {
         "model": key[0],
         "task": key[1],
@@ -59,14 +62,24 @@ def _technique_row(
             "missing": sum(run["status"] == "missing" for run in group),
         },
         "reason": reasons[0] if reasons else None,
-        "metrics": {name: spread([run["metrics"][name] for run in done]) for name in METRICS},
+        "metrics": metrics,
         "accuracy_interval": None if measured is None else accuracy_interval(measured.right).as_json(),
+        "metric_intervals": intervals_of(metrics, None if folds else measured),
         "parameters": known[0]["parameters"] if known else None,
         "settings": known[0]["settings"] if known else None,
         "budget": known[0]["budget"] if known else None,
         "seconds_total": {name: spread([run["seconds_total"][name] for run in done])["mean"] for name in SECONDS},
         "peak_memory": _mean_peak(done),
     }
+
+
+def intervals_of(metrics: Mapping[str, Mapping[str, Any]], measured: Answers | None) -> dict[str, Any]:
+    """Return the intervals of F1 and Matthews' correlation as JSON values, None where there is none.
+
+    Over folds there is none (`measured` is None): that of all rows together is not the mean of the folds' own.
+    """
+    means = {name: spread["mean"] for name, spread in metrics.items()}
+    return metric_intervals(means, measured.labels if measured else None, measured.given if measured else None)
 
 
 def _mean_peak(done: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

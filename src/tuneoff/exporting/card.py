@@ -16,9 +16,16 @@ from tuneoff.tasks.data_set import ALSO
 from tuneoff.words import shortened, visible
 
 CARD = "README.md"
-NAMES = {"accuracy": "Accuracy", "loss": "Loss", "macro_f1": "Macro F1", "mcc": "MCC", "ece": "ECE"}
+NAMES = {
+    "accuracy": "Accuracy",
+    "loss": "Loss",
+    "macro_f1": "Macro F1",
+    "f1": "F1 of the second class",
+    "mcc": "MCC",
+    "ece": "ECE",
+}
 # What the hub calls our metrics; it knows none of our loss (in nats) and calibration error.
-HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "mcc": "matthews_correlation"}
+HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "f1": "f1", "mcc": "matthews_correlation"}
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,10 @@ def _metadata(folder: Folder, facts: Facts) -> str:
             dataset_split="test",
             metric_type=HUB_METRICS[name],
             metric_value=value,
-            metric_name=_metric_name(name, facts.interval),
+            metric_name=_metric_name(name, facts.intervals.get(name)),
         )
         for name, value in facts.metrics.items()
-        if name in HUB_METRICS and value is not None
+        if name in HUB_METRICS and value is not None and (name != "f1" or facts.own_metric == "f1")
     ]
     data = ModelCardData(
         base_model=folder.base if folder.model.revision else None,
@@ -72,7 +79,7 @@ def _metadata(folder: Folder, facts: Facts) -> str:
 
 
 def _metric_name(name: str, interval: Mapping[str, Any] | None) -> str:
-    if name != "accuracy" or interval is None:
+    if interval is None:
         return NAMES[name]
     return f"{NAMES[name]} ({_level(interval)} interval {_ends(interval)})"
 
@@ -207,9 +214,10 @@ def _results(facts: Facts) -> list[str]:
         "|---|---:|---|",
     ]
     for name, value in facts.metrics.items():
-        shown = f"{_level(facts.interval)}: {_ends(facts.interval)}" if name == "accuracy" and facts.interval else ""
+        interval = facts.intervals.get(name)
+        shown = f"{_level(interval)}: {_ends(interval)}" if interval else ""
         lines.append(f"| {NAMES.get(name, name)} | {'unknown' if value is None else f'{value:.3f}'} | {shown} |")
-    lines += ["", "The interval is this model's, over new examples.", *_over_seeds(facts)]
+    lines += ["", "The intervals are this model's, over new examples.", *_over_seeds(facts)]
     return [*lines, *(f"\n{_plain(notice)}" for notice in facts.notices)]
 
 

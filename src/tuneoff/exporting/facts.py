@@ -6,6 +6,7 @@ from typing import Any
 
 from tuneoff.evidence.chains import trace
 from tuneoff.evidence.intervals import accuracy_interval
+from tuneoff.evidence.metric_intervals import metric_intervals
 from tuneoff.evidence.metrics import measure
 from tuneoff.evidence.predictions import last_evaluation
 from tuneoff.evidence.results import RESULTS, asked_task, build_results, read_results
@@ -17,7 +18,8 @@ from tuneoff.store import PREDICTIONS, StageRecord, Store
 class Facts:
     """What is known of a run.
 
-    `metrics` are this run's on test, by name, None where unknown; `interval` is that of its accuracy as JSON values,
+    `metrics` are this run's on test, by name, None where unknown; `intervals` are those of its metrics that have
+    one, as JSON values, `own_metric` is what the task's benchmark reports beside or in place of the accuracy,
     `examples` the test's rows. `technique` is the row of results.json of the technique over all its seeds, `stages`
     the records first to last, `notices` sentences on what the numbers cannot show.
     """
@@ -27,7 +29,8 @@ class Facts:
     model: Mapping[str, Any]
     stages: tuple[StageRecord, ...]
     metrics: Mapping[str, float | None]
-    interval: Mapping[str, Any] | None
+    intervals: Mapping[str, Mapping[str, Any]]
+    own_metric: str | None
     examples: int
     technique: Mapping[str, Any]
     notices: tuple[str, ...]
@@ -46,18 +49,21 @@ def facts_of(store: Store, record: StageRecord) -> Facts:
     asked = next(one for one in results["study"]["techniques"] if one["name"] == address.chain)
     found = last_evaluation(store.checked(address, PREDICTIONS), REPORTED_SPLIT, record.reported_step)
     metrics: Mapping[str, float | None] = {}
-    interval = None
+    intervals: dict[str, Any] = {}
     if found is not None:
         metrics = measure(found.labels, found.logits)
         if metrics["accuracy"] is not None and len(found.labels) > 1:
-            interval = accuracy_interval((found.logits.argmax(axis=1) == found.labels)[None]).as_json()
+            given = found.logits.argmax(axis=1)[None]
+            intervals["accuracy"] = accuracy_interval(given == found.labels).as_json()
+            intervals |= {name: one for name, one in metric_intervals(metrics, found.labels, given).items() if one}
     return Facts(
         study={**asked_study, "task": asked_task(asked_study, address.task)},
         task=store.task(address.model, address.task),
         model=store.model(address.model),
         stages=tuple(records[stage] for stage in trace(asked, address, records).stages),
         metrics=metrics,
-        interval=interval,
+        intervals=intervals,
+        own_metric=next((task.get("metric") for task in results["tasks"] if task["name"] == address.task), None),
         examples=0 if found is None else len(found.labels),
         technique=next(one for one in results["techniques"] if _is_of(one, record)),
         notices=tuple(notice["text"] for notice in results["study"]["notices"] if _is_about(notice, address.task)),

@@ -8,6 +8,7 @@ from tuneoff.evidence.pairs import GENERALISED, MCNEMAR
 from tuneoff.evidence.rounds import RACES
 from tuneoff.evidence.verdicts import SUMMARIES, VERDICTS
 from tuneoff.report.chart_words import CHARTS
+from tuneoff.report.choice_words import CHOICES
 from tuneoff.report.error_words import ERRORS
 from tuneoff.report.frame_words import FRAME
 from tuneoff.report.kept_words import KEPT
@@ -31,6 +32,9 @@ ENGLISH: Mapping[str, str] = {
     "column.time": "time",
     "column.last_stage": "last stage",
     "column.macro_f1": "macro F1",
+    "column.f1": "F1 of the second class",
+    "column.mcc": "Matthews' correlation",
+    "column.interval.of": "95% interval of {metric}",
     "column.peak_memory": "peak memory",
     "column.seeds": "seeds",
     "column.note": "note",
@@ -73,6 +77,8 @@ ENGLISH: Mapping[str, str] = {
     "table.spread": "Values are means ± standard deviations (n - 1) over the seeds done; times and memory are means.",
     "table.interval": "The interval of the accuracy covers seeds and examples.",
     "table.interval.examples": "The interval of the accuracy covers the examples, for this trained model.",
+    "table.own": "Of {metrics}, by which the benchmark reports a task, the intervals cover what the accuracy's does; a "
+    "dash is an interval that the answers do not tell, as where all are one class.",
     "table.time": "Time is that of all stages of a technique, as if it had been run alone.",
     "table.note": "{technique}: {note}",
     "table.hidden": "Not shown for lack of room: {columns}.",
@@ -141,6 +147,7 @@ ENGLISH: Mapping[str, str] = {
     "unit.GB": "{value} GB",
     "unit.TB": "{value} TB",
     **CHARTS,
+    **CHOICES,
     **RANK_WORDS,
     # The report's text
     "html.language": "en",
@@ -227,18 +234,6 @@ ENGLISH: Mapping[str, str] = {
     "trained model.",
     "compare.seeds": "Not all have the same seeds: a pair is compared over those that both have; where that is one, by "
     "the exact McNemar test, and the verdict is about the trained models.",
-    # What to choose
-    "html.choices": "What to choose",
-    "column.limit": "limit",
-    "column.take": "take",
-    "column.why": "why",
-    "choice.no_limit": "none",
-    "choice.time": "time: {limit}",
-    "choice.memory": "peak memory: {limit}",
-    "choice.at_chance": "Nothing beats guessing there: no choice is better than another.",
-    "choice.caption": "The technique that costs the least time among those within the limit that no other of them is "
-    "known to beat. No limit lies between times closer than a factor of {seconds:g}, or peaks closer than {memory:g}: "
-    "one run can differ from the next by as much.",
     # Further test sets
     "html.away": "Away from the training data",
     "html.away.note": "The same trained models on further test sets. What is better on test can be worse on texts of "

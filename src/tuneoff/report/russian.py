@@ -8,12 +8,13 @@ from collections.abc import Mapping
 
 from tuneoff.report.russian_charts import CHARTS
 from tuneoff.report.russian_kept import KEPT
-from tuneoff.report.russian_page import ERRORS, FRAME, METHODS, SIDE
+from tuneoff.report.russian_page import CHOICES, ERRORS, FRAME, METHODS, SIDE
 from tuneoff.report.russian_ranks import RANK_WORDS
 from tuneoff.report.russian_sentences import NOTICES, RACES, SUMMARIES, VERDICTS, WHY
 
 RUSSIAN: Mapping[str, str] = {
     **FRAME,
+    **CHOICES,
     **ERRORS,
     **METHODS,
     **SIDE,
@@ -34,6 +35,9 @@ RUSSIAN: Mapping[str, str] = {
     "column.time": "время",
     "column.last_stage": "последняя стадия",
     "column.macro_f1": "F1, макро",
+    "column.f1": "F1 (второй класс)",
+    "column.mcc": "MCC (корреляция Мэтьюса)",
+    "column.interval.of": "95%-й интервал: {metric}",
     "column.peak_memory": "пик памяти",
     "column.seeds": "зёрна",
     "column.note": "примечание",
@@ -77,6 +81,8 @@ RUSSIAN: Mapping[str, str] = {
     "средние.",
     "table.interval": "Интервал доли верных ответов учитывает зёрна и примеры.",
     "table.interval.examples": "Интервал доли верных ответов учитывает примеры, для этой обученной модели.",
+    "table.own": "{metrics} — по этому задачу оценивает сам набор задач; интервалы учитывают то же, что и у доли "
+    "верных ответов; прочерк — интервал, о котором ответы ничего не говорят, например когда все они одного класса.",
     "table.time": "Время — всех стадий способа, как если бы его запускали отдельно.",
     "table.note": "{technique}: {note}",
     "table.hidden": "Не показаны за недостатком места: {columns}.",
@@ -227,18 +233,6 @@ RUSSIAN: Mapping[str, str] = {
     "обученной модели.",
     "compare.seeds": "Зёрна есть не у всех одни и те же: пара сравнивается по общим; где общее одно, — точным "
     "критерием Макнемара, и вывод относится к обученным моделям.",
-    # What to choose
-    "html.choices": "Что выбрать",
-    "column.limit": "предел",
-    "column.take": "брать",
-    "column.why": "почему",
-    "choice.no_limit": "нет",
-    "choice.time": "время: {limit}",
-    "choice.memory": "пик памяти: {limit}",
-    "choice.at_chance": "Там ничто не лучше угадывания: никакой выбор не лучше другого.",
-    "choice.caption": "Самый быстрый из тех способов в этих пределах, про которые не известно, что другой из них "
-    "лучше. Пределов нет между временами, отличающимися меньше чем в {seconds:g} раза, и пиками — меньше чем в "
-    "{memory:g} раза: настолько может отличаться один прогон от другого.",
     # Further test sets
     "html.away": "Вдали от обучающих данных",
     "html.away.note": "Те же обученные модели на других тестовых выборках. Что лучше на test, может быть хуже на "

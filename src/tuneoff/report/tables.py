@@ -6,7 +6,7 @@ from typing import Any
 
 from tuneoff.evidence.metrics import METRICS
 from tuneoff.report.findings import of_doctor
-from tuneoff.report.formats import count, duration, mean_spread, size
+from tuneoff.report.formats import count, duration, listed, mean_spread, size
 from tuneoff.report.places import several_tasks
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.words import WORDS, Words
@@ -27,7 +27,8 @@ def several_models(results: Results) -> bool:
 def results_table(results: Results, say: Words = WORDS, whole: bool = False) -> Table:
     """Return table 4: for each technique accuracy, loss, trained parameters and time, then F1, memory and seeds.
 
-    Times are those of all stages as if run alone. A technique that failed or has not been run has its row and a note.
+    A task whose benchmark reports another metric than the accuracy has that one too, with its interval. Times are those
+    of all stages as if run alone. A technique that failed or has not been run has its row and a note.
     Columns that say nothing in this study are left out, unless the table is to be `whole`.
     """
     rows = results["techniques"]
@@ -37,11 +38,12 @@ def results_table(results: Results, say: Words = WORDS, whole: bool = False) -> 
         Column("technique", say("column.technique")),
         _metric_column("accuracy", 0, say),
         *_interval_columns(whole, say),
+        *_own_columns(results, whole, say),
         _metric_column("loss", 1, say),
         Column("trained_parameters", say("column.trained"), numeric=True, better="low", droppable=2),
         Column("seconds", say("column.time"), numeric=True, better="low"),
         Column("last_stage_seconds", say("column.last_stage"), numeric=True, better="low", droppable=6),
-        _metric_column("macro_f1", 5, say),
+        *([] if whole or "macro_f1" in own_metrics(results) else [_metric_column("macro_f1", 5, say)]),
         Column("peak_memory_bytes", say("column.peak_memory"), numeric=True, better="low", droppable=4),
         Column("seeds_done", say("column.seeds"), numeric=True, droppable=3),
         Column("note", say("column.note"), droppable=7),
@@ -64,6 +66,29 @@ def _interval_columns(whole: bool, say: Words) -> list[Column]:
     if whole:
         return [Column("accuracy_low", "", numeric=True), Column("accuracy_high", "", numeric=True)]
     return [Column("interval", say("column.interval"), numeric=True)]
+
+
+OWN = ("macro_f1", "f1", "mcc")
+"""The metrics beside the accuracy that benchmarks report, and that have intervals."""
+
+
+def own_metrics(results: Results) -> list[str]:
+    """Return the metrics, beside the accuracy, by which benchmarks report tasks of the study."""
+    asked = {task.get("metric") for task in results["tasks"]}
+    return [name for name in OWN if name in asked]
+
+
+def _own_columns(results: Results, whole: bool, say: Words) -> list[Column]:
+    """For programs all of them with their bounds; for readers those that a task of the study is reported by."""
+    columns = []
+    for name in OWN if whole else own_metrics(results):
+        columns.append(_metric_column(name, 0, say))
+        if whole:
+            columns += [Column(f"{name}_{end}", "", numeric=True) for end in ("low", "high")]
+        else:
+            title = say("column.interval.of", metric=say(f"column.{name}"))
+            columns.append(Column(f"{name}_interval", title, numeric=True, droppable=1))
+    return columns
 
 
 def _idle_columns(results: Results, say: Words) -> list[str]:
@@ -89,8 +114,14 @@ def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: 
     done = row["runs"]["done"] > 0
     if column.name == "accuracy" and not done:
         return Cell(say("cell.failed" if row["runs"]["failed"] else "cell.missing"))
-    if column.name in ("interval", "accuracy_low", "accuracy_high"):
-        return _interval_cell(column.name, row["accuracy_interval"] if done else None, say)
+    metric, _, kind = column.name.rpartition("_")
+    if kind in ("low", "high") or column.name == "interval":
+        metric = metric or "accuracy"
+        interval = row["accuracy_interval"] if metric == "accuracy" else row["metric_intervals"][metric]
+        return _interval_cell(kind, interval if done else None, say)
+    if kind == "interval":
+        own = _task_of(row, results).get("metric") == metric
+        return _interval_cell(kind, row["metric_intervals"][metric] if done else None, say) if own else Cell("")
     if column.name in METRICS:
         spread = row["metrics"][column.name]
         return Cell(mean_spread(spread["mean"], spread["sd"], say), spread["mean"], spread["sd"])
@@ -115,13 +146,17 @@ def _result_cell(column: Column, row: Mapping[str, Any], results: Results, say: 
     return Cell(note, note or None)
 
 
+def _task_of(row: Mapping[str, Any], results: Results) -> Mapping[str, Any]:
+    return next(task for task in results["tasks"] if (task["model"], task["name"]) == (row["model"], row["task"]))
+
+
 def _interval_cell(name: str, interval: Mapping[str, Any] | None, say: Words) -> Cell:
     if interval is None:
         return Cell(say("value.unknown"))
     if name == "interval":
         text = say("value.interval", **{end: say.number(f"{interval[end]:.3f}") for end in ("low", "high")})
         return Cell(text, text)
-    value = interval[name.removeprefix("accuracy_")]
+    value = interval[name]
     return Cell(say.number(f"{value:.3f}"), value)
 
 
@@ -189,4 +224,7 @@ def _explanations(table: Table, results: Results, say: Words) -> list[str]:
     known = [row["accuracy_interval"]["covers"] for row in results["techniques"] if row["accuracy_interval"]]
     if known:
         captions.append(say("table.interval.examples" if "examples" in known else "table.interval"))
+    if own := [column.name for column in table.columns if column.name.endswith("_interval")]:
+        names = [say(f"column.{name.removesuffix('_interval')}") for name in own]
+        captions.append(say("table.own", metrics=listed(names, say)))
     return captions

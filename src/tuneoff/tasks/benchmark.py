@@ -4,6 +4,7 @@ A declaration names the columns by our names, which are the hub's. Where the ben
 it says how.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,6 +82,12 @@ class Declaration:
         return self.name.replace("_", "-")
 
     @property
+    def metric(self) -> str | None:
+        """The metric that `metrics` names in brackets, None for the accuracy alone."""
+        found = re.search(r"\((\w+)\)", self.metrics)
+        return found[1] if found else None
+
+    @property
     def unquoted(self) -> bool:
         """Whether quotation marks are text in the benchmark's own files."""
         return any(name.endswith(".tsv") for choice in self.files.values() for name in choice)
@@ -105,6 +112,7 @@ def declare(task: Declaration) -> BuiltIn:
             about=_about(task),
             further_of=task.further_of,
             also=lambda spec: _also(task, spec),
+            metric=task.metric,
         )
     )
 

@@ -34,7 +34,8 @@ class BuiltIn:
     names and the folder name without reading data. `read` gets the study's folder.
 
     A task with `further_of` has no rows to train on: it is a further test set, made for the tasks of these names, and
-    its table is `test`. `also` returns the further test sets that a study of the task has where it names none.
+    its table is `test`. `also` returns the further test sets that a study of the task has where it names none. `metric`
+    is what its benchmark reports beside the accuracy or in its place, None for the accuracy alone.
     """
 
     name: str
@@ -46,6 +47,7 @@ class BuiltIn:
     about: About
     further_of: tuple[str, ...] = ()
     also: Callable[[TaskSpec], Mapping[str, dict[str, str]]] = lambda _: {}
+    metric: str | None = None
 
 
 _REGISTERED: dict[str, BuiltIn] = {}
