@@ -78,6 +78,31 @@ def test_tasks_without_an_accuracy_of_each_technique_are_left_out_and_named():
     assert texts(row)[-1] == "Not every technique has an accuracy on half, so that the ranks are without."
 
 
+def test_tasks_at_chance_are_counted_and_the_others_ranked_by_themselves():
+    """Of six tasks four are at chance, and there c comes out first; on the two others a does."""
+    noise, real = [0.500, 0.501, 0.502], [0.9, 0.5, 0.1]
+    values = [noise, real, noise, noise, real, noise]
+    (row,) = rank_rows(rows(values), [], [f"t{n}" for n in (0, 2, 3, 5)], [["t0", "t1", "elsewhere"], ["t2", "x"]])
+    assert row["at_chance"] == ["t0", "t2", "t3", "t5"] and row["above_chance"]["tasks"] == ["t1", "t4"]
+    assert [(one["technique"], one["mean_rank"]) for one in row["above_chance"]["techniques"]] == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 3),
+    ]
+    # Of the 36 arrangements of two tasks, the 6 of one order in both are as uneven.
+    assert row["above_chance"]["friedman"]["p"] == pytest.approx(1 / 6)
+    assert ids(row)[-2:] == ["chance.alike", "shared"]
+    assert "On 4 of these tasks nothing beats guessing" in texts(row)[-2]
+    assert "On the other 2 the best mean rank is that of a: 1.00, but chance alone" in texts(row)[-2]
+    assert row["shared_texts"] == [["t0", "t1"]] and texts(row)[-1].startswith("t0, t1 share texts")
+    (row,) = rank_rows(rows(values), [], [f"t{n}" for n in range(5)])
+    assert row["above_chance"] is None and ids(row)[-1] == "chance.few"
+    (row,) = rank_rows(rows([one[:2] for one in values], "ab"), [], ["t0"])
+    assert ids(row)[-1] == "chance"
+    (row,) = rank_rows(rows([real] * 5), [], ["t0"])
+    assert ids(row)[-1] == "chance.differ" and "p = 0.0046" in texts(row)[-1]  # 1 / 6^3
+
+
 @pytest.mark.parametrize("values", [[[0.9, 0.5]], [[0.9], [0.8]], [[None, 0.1], [0.3, 0.2]]])
 def test_without_two_tasks_and_two_techniques_there_are_no_ranks(values):
     assert rank_rows(rows(values, "ab"[: len(values[0])]), []) == []

@@ -42,15 +42,46 @@ def test_where_nothing_beats_guessing_only_that_is_said(results):
     assert said.startswith("Nothing here beats guessing")
 
 
-def test_guessing_on_some_of_several_tasks_is_said_of_these_alone(results):
-    results["tasks"] = [{**results["tasks"][0], "name": name} for name in ("easy", "hard")]
-    assert conclusion(results) == []
-    results["study"]["notices"] = [{"id": "guessing", "values": {}, "tasks": ["hard"]}]
-    (said,) = conclusion(results)
-    assert said.startswith("On hard nothing beats guessing")
-    results["study"]["notices"] = [{"id": "guessing", "values": {}}]
-    (said,) = conclusion(results)
+def of_tasks(results, *names):
+    """The results as those of several tasks, which all have the rows of the one."""
+    task, (comparison,) = results["tasks"][0], results["comparisons"]
+    rows = results["techniques"]
+    return {
+        **results,
+        "tasks": [{**task, "name": name} for name in names],
+        "techniques": [{**row, "task": name} for name in names for row in rows],
+        "comparisons": [{**comparison, "task": name} for name in names],
+    }
+
+
+def test_of_several_tasks_each_has_its_answer_but_those_at_chance(results):
+    verdicts(results, "full", "linear-probe")
+    several = of_tasks(results, "easy", "hard")
+    best = "lora is the most accurate (0.600 ± 0.020) and better than every other technique."
+    assert conclusion(several) == [f"easy: {best}", f"hard: {best}"]
+    several["study"]["notices"] = [{"id": "guessing", "values": {}, "tasks": ["hard"]}]
+    first, second = conclusion(several)
+    assert first == f"easy: {best}" and second.startswith("On hard nothing beats guessing")
+    several["study"]["notices"] = [{"id": "guessing", "values": {}}]
+    (said,) = conclusion(several)
     assert said.startswith("Nothing here beats guessing")
+
+
+def test_of_many_tasks_it_is_counted_what_is_the_most_accurate_on_how_many(results):
+    verdicts(results, "full", "linear-probe")
+    several = of_tasks(results, *"abcdef")
+    several["study"]["notices"] = [{"id": "guessing", "values": {}, "tasks": ["f"]}]
+    for row in several["techniques"]:
+        if row["task"] in "ab" and row["technique"] == "full":
+            row["metrics"] = {"accuracy": {"mean": 0.7, "sd": 0.02}}
+    for comparison in several["comparisons"][:2]:
+        comparison["pairs"] = [{**pair, "kind": "open"} for pair in comparison["pairs"]]
+    said = conclusion(several)
+    assert said[0] == (
+        "Of 5 tasks on which something beats guessing, the most accurate is lora on 3 (better than every other on 3) "
+        "and full on 2 (better than every other on none)."
+    )
+    assert len(said) == 2
 
 
 def test_one_technique_concludes_nothing(tmp_path, made_up):

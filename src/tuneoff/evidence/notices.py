@@ -52,6 +52,14 @@ def notices(
     return list({notice["text"]: notice for notice in found}.values())
 
 
+def tasks_at_chance(notices: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
+    """Return the names of those of a study's tasks on which nothing beats guessing, by its notices."""
+    named = [one.get("tasks") for one in notices if one["id"] == "guessing"]
+    if not all(named):  # a notice that names no task is about all
+        return list(tasks)
+    return list(dict.fromkeys(task for names in named for task in names or ()))
+
+
 def _notice(name: str, **values: Any) -> dict[str, Any]:
     return said(NOTICES, name, **values)
 

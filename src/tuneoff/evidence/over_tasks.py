@@ -39,26 +39,46 @@ RANKS = {
     "{p:.2g}).",
     "differ": "Taken together, the ranks differ by more than chance (Friedman's test, p = {p:.2g}).",
     "alike": "Taken together, chance alone may well give such ranks (Friedman's test, p = {p:.2g}).",
+    "chance": "On {chance} of these tasks nothing beats guessing, and ranks there are chance. On the other {tasks} the "
+    "best mean rank is that of {techniques}: {rank:.2f}.",
+    "chance.differ": "On {chance} of these tasks nothing beats guessing, and ranks there are chance. On the other "
+    "{tasks} the best mean rank is that of {techniques}: {rank:.2f}; the ranks there differ by more than chance "
+    "(Friedman's test, p = {p:.2g}).",
+    "chance.alike": "On {chance} of these tasks nothing beats guessing, and ranks there are chance. On the other "
+    "{tasks} the best mean rank is that of {techniques}: {rank:.2f}, but chance alone may well give such ranks "
+    "(Friedman's test, p = {p:.2g}).",
+    "chance.few": "On {chance} of these {tasks} tasks nothing beats guessing, and ranks there are chance: too few "
+    "others are left to rank over.",
+    "shared": "{tasks} share texts, so they are fewer independent observations than they are tasks: the p-values of "
+    "ranks are too small.",
     "left_out": "Not every technique has an accuracy on {tasks}, so that the ranks are without.",
 }
 
 
-def rank_rows(techniques: Sequence[Row], comparisons: Sequence[Row]) -> list[dict[str, Any]]:
+def rank_rows(
+    techniques: Sequence[Row],
+    comparisons: Sequence[Row],
+    chance: Sequence[str] = (),
+    shared: Sequence[Sequence[str]] = (),
+) -> list[dict[str, Any]]:
     """Return for each model what its techniques' accuracies on several tasks tell (see the schema for the fields).
 
-    `techniques` and `comparisons` are those of results.json. There is no row for a model with fewer than two tasks on
-    which all its techniques have an accuracy, or fewer than two techniques.
+    `techniques` and `comparisons` are those of results.json, `chance` the tasks on which nothing beats guessing,
+    `shared` sets of tasks that share texts. There is no row for a model with fewer than two tasks on which all its
+    techniques have an accuracy, or fewer than two techniques.
     """
     models = dict.fromkeys(row["model"] for row in techniques)
     found = []
     for model in models:
         own = [row for row in techniques if row["model"] == model]
-        row = _ranked(own, [one for one in comparisons if one["model"] == model])
+        row = _ranked(own, [one for one in comparisons if one["model"] == model], chance, shared)
         found += [{"model": model, **row}] if row else []
     return found
 
 
-def _ranked(rows: Sequence[Row], comparisons: Sequence[Row]) -> dict[str, Any] | None:
+def _ranked(
+    rows: Sequence[Row], comparisons: Sequence[Row], chance: Sequence[str], shared: Sequence[Sequence[str]]
+) -> dict[str, Any] | None:
     names = list(dict.fromkeys(row["technique"] for row in rows))
     means = {(row["task"], row["technique"]): row["metrics"]["accuracy"]["mean"] for row in rows}
     asked = list(dict.fromkeys(row["task"] for row in rows))
@@ -89,8 +109,27 @@ def _ranked(rows: Sequence[Row], comparisons: Sequence[Row]) -> dict[str, Any] |
         "smallest_p": smallest_p(len(tasks), len(pairs)),
         "tasks_needed": tasks_needed(len(pairs), ALPHA),
         "pairs": pairs,
+        "at_chance": [task for task in tasks if task in chance],
+        "above_chance": _above_chance(names, tasks, accuracies, chance),
+        "shared_texts": [known for one in shared if len(known := [task for task in tasks if task in one]) > 1],
     }
     return {**result, "sentences": _sentences(result)}
+
+
+def _above_chance(
+    names: Sequence[str], tasks: Sequence[str], accuracies: Any, chance: Sequence[str]
+) -> dict[str, Any] | None:
+    """Return the ranks over the tasks on which something beats guessing; None for all tasks or fewer than two."""
+    places = [place for place, task in enumerate(tasks) if task not in chance]
+    if not 2 <= len(places) < len(tasks):
+        return None
+    own = accuracies[places]
+    order = sorted(zip(ranks(own).mean(axis=0).tolist(), names, strict=True), key=lambda one: one[0])
+    return {
+        "tasks": [tasks[place] for place in places],
+        "techniques": [{"technique": name, "mean_rank": rank} for rank, name in order],
+        "friedman": friedman(own).as_json(),
+    }
 
 
 def _pairs(
@@ -162,9 +201,27 @@ def _sentences(result: Row) -> list[dict[str, Any]]:
     if of > 2:
         p = result["friedman"]["p"]
         found.append(_said("differ" if p <= result["level"] else "alike", p=p))
+    found += _about_chance(result)
+    found += [_said("shared", tasks=", ".join(names)) for names in result["shared_texts"]]
     if result["left_out"]:
         found.append(_said("left_out", tasks=", ".join(result["left_out"])))
     return found
+
+
+def _about_chance(result: Row) -> list[dict[str, Any]]:
+    """Say on how many tasks ranks are chance, and what they are on the others."""
+    chance, above = len(result["at_chance"]), result["above_chance"]
+    if not chance:
+        return []
+    if above is None:
+        return [_said("chance.few", chance=chance, tasks=len(result["tasks"]))]
+    first = above["techniques"][0]["mean_rank"]
+    best = ", ".join(one["technique"] for one in above["techniques"] if one["mean_rank"] == first)
+    values = {"chance": chance, "tasks": len(above["tasks"]), "techniques": best, "rank": first}
+    if len(above["techniques"]) < 3:
+        return [_said("chance", **values)]
+    p = above["friedman"]["p"]
+    return [_said("chance.differ" if p <= result["level"] else "chance.alike", p=p, **values)]
 
 
 def _said(name: str, **values: Any) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.cosine import cosine_rows
 from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.error_analysis import MOST_SHOWN, analyse
-from tuneoff.evidence.notices import about_doctor, about_tuning, notices
+from tuneoff.evidence.notices import about_doctor, about_tuning, notices, tasks_at_chance
 from tuneoff.evidence.over_tasks import rank_rows
 from tuneoff.evidence.race import seeds_by_round
 from tuneoff.evidence.rounds import Place, Standing, standing
 from tuneoff.evidence.runs import run_rows
+from tuneoff.evidence.shared_texts import shared_texts
 from tuneoff.evidence.summary import technique_rows
 from tuneoff.evidence.task_files import baseline_rows, kept_rows, kept_texts
 from tuneoff.evidence.tuned import tuning_rows
@@ -29,6 +30,7 @@ from tuneoff.study import TaskSpec
 from tuneoff.tasks import task_name
 from tuneoff.tasks.registry import built_in_tasks
 
+Row = Mapping[str, Any]
 SCHEMA_VERSION = 1
 RESULTS = "results.json"
 SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
@@ -77,9 +79,19 @@ def build_results(store: Store) -> dict[str, Any]:
         "runs": runs,
         "techniques": techniques,
         "comparisons": comparisons,
-        "ranks": rank_rows(techniques, comparisons) if len(study["tasks"]) > 1 else [],
+        "ranks": _ranks(store, study, tasks, techniques, comparisons),
         "error_analysis": _errors(store, study, tasks, measured),
     }
+
+
+def _ranks(
+    store: Store, study: Mapping[str, Any], tasks: Sequence[Row], techniques: Sequence[Row], comparisons: Sequence[Row]
+) -> list[dict[str, Any]]:
+    """Return what several tasks tell together; nothing of a single one."""
+    if len(study["tasks"]) < 2:
+        return []
+    chance = tasks_at_chance(study["notices"], asked_task_names(study))
+    return rank_rows(techniques, comparisons, chance, shared_texts(store, tasks))
 
 
 def _errors(

@@ -6,6 +6,7 @@ of earlier versions lack them, and are reported without.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,15 @@ MOST_ROWS, MOST_CHARACTERS = 50_000, 30_000_000
 
 @dataclass(frozen=True)
 class KeptRows:
-    """What is kept of the test rows: their numbers (n,), their groups (None: no groups), and each slice column."""
+    """What is kept of the test rows: their numbers (n,), their groups (None: no groups), and each slice column.
+
+    `texts` are numbers that stand for their texts (`text_mark`), None where none are kept.
+    """
 
     rows: Sequence[int]
     groups: Sequence[str] | None
     slices: Mapping[str, Sequence[str]]
+    texts: Sequence[int] | None = None
 
 
 def task_folder(store: Store, task: str) -> Path:
@@ -57,9 +62,9 @@ def keep_task_files(store: Store, name: str, task: "StudyTask", announce: Callab
 
 
 def keep_test_columns(store: Store, name: str, data: "TaskData", *, folded: bool) -> None:
-    """Write the test rows' groups and slice columns, and whether their group (or first text) stands in train.
+    """Write the test rows' groups, marks of their texts, slice columns, and whether their group stands in train.
 
-    The last is left out with folds, where whole groups are held out.
+    Without groups that is whether their first text does. It is left out with folds, where whole groups are held out.
     """
     import pandas as pd
 
@@ -69,12 +74,18 @@ def keep_test_columns(store: Store, name: str, data: "TaskData", *, folded: bool
         columns["group in train"] = seen_in_train(test.groups, train.groups)
     elif not folded:
         columns[f"{data.text_fields[0]} in train"] = seen_in_train(test.texts[0], train.texts[0])
-    kept: dict[str, Any] = {"row": test.rows}
+    kept: dict[str, Any] = {"row": test.rows, "texts": [text_mark(texts) for texts in zip(*test.texts, strict=True)]}
     if test.groups is not None:
         kept["group"] = test.groups
     kept |= {SLICE + column: columns[column] for column in slice_columns(columns)}
     frame = pd.DataFrame(kept)
     write_atomically(task_folder(store, name) / COLUMNS, lambda path: frame.to_parquet(path, index=False))
+
+
+def text_mark(texts: Sequence[str]) -> int:
+    """Return a number that stands for a row's texts: of 64 bits, so that two texts of a million are hardly ever one."""
+    joined = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(joined, digest_size=8).digest(), signed=True)
 
 
 def kept_rows(store: Store, name: str) -> KeptRows | None:
@@ -91,7 +102,8 @@ def kept_rows(store: Store, name: str) -> KeptRows | None:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and run the study again") from error
     groups = frame["group"].tolist() if "group" in frame else None
     slices = {str(key).removeprefix(SLICE): frame[key].tolist() for key in frame if str(key).startswith(SLICE)}
-    return KeptRows(frame["row"].tolist(), groups, slices)
+    texts = frame["texts"].tolist() if "texts" in frame else None
+    return KeptRows(frame["row"].tolist(), groups, slices, texts)
 
 
 KeptTexts = Mapping[int, list[str]]

@@ -1,11 +1,13 @@
 """The sentence that stands first in the report: which technique has the highest accuracy, and whom that beats."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tuneoff.report.formats import listed, mean_spread
-from tuneoff.report.places import several_tasks
-from tuneoff.report.sentences import guessing
+from tuneoff.report.places import task_names
+from tuneoff.report.sentences import at_chance, guessing
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
@@ -14,44 +16,73 @@ Row = Mapping[str, Any]
 
 
 def conclusion(results: Results, say: Words = WORDS) -> list[str]:
-    """Return a sentence for each model with two finished techniques or more; none of several tasks: the ranks tell.
+    """Return a sentence for each model with two finished techniques or more, of several tasks for each of these.
 
-    Where nothing beats guessing that is all that is said, also of some of the tasks: no order of such techniques means
-    anything.
+    Of tasks on which nothing beats guessing that is all that is said: no order of techniques means anything there. Of
+    more than MOST_NAMED others it is counted on how many which technique is the most accurate, and beats all others.
     """
-    if (said := guessing(results, say)) or several_tasks(results):
-        return said
+    chance, tasks = at_chance(results), task_names(results)
     found = []
-    labels = {model["name"]: model_label(model) for model in results["models"]}
-    for comparison in results["comparisons"]:
-        place = (comparison["model"], comparison["task"])
-        rows = [row for row in results["techniques"] if (row["model"], row["task"]) == place]
-        sentence = _of_place(rows, comparison["pairs"], say)
-        if sentence and several_models(results):
-            sentence = say("pairs.model", model=labels[comparison["model"]], text=sentence)
-        found += [sentence] if sentence else []
-    return found
+    for model in results["models"]:
+        outcomes = {
+            one["task"]: outcome
+            for one in results["comparisons"]
+            if one["model"] == model["name"] and one["task"] not in chance and (outcome := _outcome(one, results))
+        }
+        said = _over_tasks(outcomes, say) if len(tasks) > 1 else [_sentence(one, say) for one in outcomes.values()]
+        if several_models(results):
+            said = [say("pairs.model", model=model_label(model), text=text) for text in said]
+        found += said
+    return [*found, *guessing(results, say)]
 
 
-def _of_place(rows: Sequence[Row], pairs: Sequence[Row], say: Words) -> str | None:
+@dataclass(frozen=True)
+class _Outcome:
+    """The most accurate technique on a task, its accuracy, whom it beats, and from whom it is not told apart."""
+
+    best: str
+    accuracy: Row
+    beaten: Sequence[str]
+    left: Sequence[str]
+
+
+def _outcome(comparison: Row, results: Results) -> _Outcome | None:
+    place = (comparison["model"], comparison["task"])
+    rows = [row for row in results["techniques"] if (row["model"], row["task"]) == place]
     known = [row for row in rows if row["metrics"]["accuracy"]["mean"] is not None]
-    if len(known) < 2 or not pairs:
+    if len(known) < 2 or not comparison["pairs"]:
         return None
     best = max(known, key=lambda row: float(row["metrics"]["accuracy"]["mean"]))
-    name, accuracy = best["technique"], best["metrics"]["accuracy"]
+    name = best["technique"]
     others = [
         (pair["b"] if pair["a"] == name else pair["a"], pair["kind"])
-        for pair in pairs
+        for pair in comparison["pairs"]
         if name in (pair["a"], pair["b"])
     ]
     beaten = [other for other, kind in others if kind == "better"]
     left = [other for other, kind in others if kind != "better"]
-    values = {"technique": name, "value": mean_spread(accuracy["mean"], accuracy["sd"], say)}
-    if not left:
+    return _Outcome(name, best["metrics"]["accuracy"], beaten, left)
+
+
+def _sentence(found: _Outcome, say: Words) -> str:
+    values = {"technique": found.best, "value": mean_spread(found.accuracy["mean"], found.accuracy["sd"], say)}
+    if not found.left:
         return say("conclusion.all", **values)
-    if not beaten:
-        return say("conclusion.none", others=_named(left, say), **values)
-    return say("conclusion.some", beaten=_named(beaten, say), others=_named(left, say), **values)
+    if not found.beaten:
+        return say("conclusion.none", others=_named(found.left, say), **values)
+    return say("conclusion.some", beaten=_named(found.beaten, say), others=_named(found.left, say), **values)
+
+
+def _over_tasks(outcomes: Mapping[str, _Outcome], say: Words) -> list[str]:
+    if len(outcomes) <= MOST_NAMED:
+        return [say("pairs.model", model=task, text=_sentence(one, say)) for task, one in outcomes.items()]
+    counts = Counter(one.best for one in outcomes.values())
+    alone = Counter(one.best for one in outcomes.values() if not one.left)
+    parts = [
+        say("conclusion.count.alone" if alone[name] else "conclusion.count", technique=name, n=n, alone=alone[name])
+        for name, n in counts.most_common()
+    ]
+    return [say("conclusion.tasks", tasks=len(outcomes), counts=listed(parts, say))]
 
 
 def _named(names: Sequence[str], say: Words) -> str:

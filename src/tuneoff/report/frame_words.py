@@ -7,6 +7,9 @@ FRAME: Mapping[str, str] = {
     "conclusion.some": "{technique} is the most accurate ({value}): better than {beaten}, but not told apart "
     "from {others}.",
     "conclusion.none": "{technique} is the most accurate ({value}), but it is not told apart from {others}.",
+    "conclusion.tasks": "Of {tasks} tasks on which something beats guessing, the most accurate is {counts}.",
+    "conclusion.count": "{technique} on {n} (better than every other on none)",
+    "conclusion.count.alone": "{technique} on {n} (better than every other on {alone})",
     "conclusion.many": "{n} others",
     "html.contents": "On this page",
     "html.download": "{title}: download as {kind}",

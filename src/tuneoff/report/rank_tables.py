@@ -25,9 +25,11 @@ def over_tasks_tables(results: Results, say: Words = WORDS) -> list[Table]:
 
 
 def _accuracies(title: str, row: Mapping[str, Any], results: Results, say: Words) -> Table:
+    above = {one["technique"]: one["mean_rank"] for one in (row["above_chance"] or {"techniques": ()})["techniques"]}
     columns = [
         Column("technique", say("column.technique")),
         Column("mean_rank", say("column.mean_rank"), numeric=True, better="low"),
+        *([Column("rank_above", say("column.rank_above"), numeric=True, better="low")] if above else []),
         Column("mean_accuracy", say("column.mean_accuracy"), numeric=True, better="high"),
         *(
             Column(task, task, numeric=True, better="high", droppable=len(row["tasks"]) - place)
@@ -37,7 +39,8 @@ def _accuracies(title: str, row: Mapping[str, Any], results: Results, say: Words
     rows = []
     for one in row["techniques"]:
         name, rank, mean = one["technique"], one["mean_rank"], one["mean_accuracy"]
-        cells = [Cell(name, name), Cell(say.number(f"{rank:.2f}"), rank), Cell(say.number(f"{mean:.3f}"), mean)]
+        of_ranks = [Cell(say.number(f"{one:.2f}"), one) for one in (rank, *([above[name]] if above else []))]
+        cells = [Cell(name, name), *of_ranks, Cell(say.number(f"{mean:.3f}"), mean)]
         rows.append([*cells, *(Cell(say.number(f"{value:.3f}"), value) for value in one["accuracies"])])
     findings = [say(sentence["id"], **sentence["values"]) for sentence in row["sentences"]]
     findings += within_tasks(results, row["model"], say)

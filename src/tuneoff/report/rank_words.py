@@ -8,6 +8,7 @@ RANK_WORDS: Mapping[str, str] = {
     **{f"ranks.{name}": text for name, text in RANKS.items()},
     "column.task": "task",
     "column.mean_rank": "mean rank",
+    "column.rank_above": "mean rank where something beats guessing",
     "column.mean_accuracy": "mean accuracy",
     "column.tasks_won": "tasks won, tied, lost",
     "column.rank_difference": "difference of mean ranks",

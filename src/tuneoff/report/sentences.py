@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuneoff.evidence.notices import tasks_at_chance
 from tuneoff.report.formats import listed, plain
 from tuneoff.report.places import several_tasks, task_label, task_names
 from tuneoff.report.rank_tables import within_tasks
@@ -45,10 +46,7 @@ def guessing(results: Results, say: Words = WORDS) -> list[str]:
 
 def at_chance(results: Results) -> list[str]:
     """Return the names of the tasks on which nothing beats guessing."""
-    tasks = [one.get("tasks") for one in results["study"].get("notices") or [] if one["id"] == "guessing"]
-    if not all(tasks):  # a notice that names no task is about all
-        return task_names(results)
-    return list(dict.fromkeys(task for named in tasks for task in named or ()))
+    return tasks_at_chance(results["study"].get("notices") or [], task_names(results))
 
 
 def _seeds(results: Results, say: Words) -> str:
