@@ -9,7 +9,8 @@ from tuneoff.errors import StoreError
 from tuneoff.naming import NAME
 
 RECORD_VERSION = 1
-LATER = ("chosen", "test_opened", "attempts", "seconds_lost")  # fields of a record that the first ones did not have
+# Fields of a record that the first ones did not have.
+LATER = ("chosen", "test_opened", "attempts", "seconds_lost", "head_norm")
 TUNING = "tuning"  # folder of all that is run to choose settings
 PHASES = ("load", "tokenize", "features", "training", "evaluation")
 
@@ -72,7 +73,8 @@ class StageRecord:
     stage has `status` "failed" and `failure` with at least a `reason`. `chosen` tells which evaluation gave the weights
     and the reported predictions, where they are not the last step's; `test_opened` when test was first evaluated.
     `attempts` is how often it was begun or gone on with, `seconds_lost` what earlier attempts spent in vain: work that
-    had to be done again, and is not in `seconds`.
+    had to be done again, and is not in `seconds`. `head_norm` is the Frobenius norm of the head's parameters at the
+    end, None where it is not known or there is no head.
     """
 
     address: StageAddress
@@ -95,6 +97,7 @@ class StageRecord:
     test_opened: str | None = None
     attempts: int | None = None
     seconds_lost: float | None = None
+    head_norm: float | None = None
     failure: Mapping[str, Any] | None = None
     files: Mapping[str, str] | None = None
     record_version: int = RECORD_VERSION

@@ -94,6 +94,8 @@ def test_tasks_at_chance_are_counted_and_the_others_ranked_by_themselves():
     assert ids(row)[-2:] == ["chance.alike", "shared"]
     assert "On 4 of these tasks nothing beats guessing" in texts(row)[-2]
     assert "On the other 2 the best mean rank is that of a: 1.00, but chance alone" in texts(row)[-2]
+    (same,) = rank_rows(rows([real] * 5), [], [], [["t0", "t1"]])
+    assert ids(same)[-2:] == ["differ.if", "shared"] and "If these tasks were independent" in texts(same)[-2]
     assert row["shared_texts"] == [["t0", "t1"]] and texts(row)[-1].startswith("t0, t1 share texts")
     (row,) = rank_rows(rows(values), [], [f"t{n}" for n in range(5)])
     assert row["above_chance"] is None and ids(row)[-1] == "chance.few"

@@ -7,6 +7,7 @@ from tuneoff.evidence import build_results
 from tuneoff.evidence.task_files import keep_baselines, keep_test_columns
 from tuneoff.report import write_report
 from tuneoff.report.detail_tables import baselines_table, detail_sections, details_table, slice_tables
+from tuneoff.report.words import Words
 from tuneoff.tasks import Split, TaskData
 
 TASK = "mini-rte-ru-phenomenon"
@@ -105,6 +106,8 @@ def test_the_details_show_the_numbers_of_results(known):
     row["calibration"]["loss"] |= {"mean": 0.9876, "sd": 0.02}
     row["calibration"]["ece"] |= {"mean": 0.1234, "sd": 0.03}
     row["cka"] |= {"mean": 0.8765, "sd": 0.02}
+    norms = ({"n": 2, "mean": 1.0, "sd": None}, {"n": 2, "mean": 1.25, "sd": 0.1})
+    row["head_norms"] = [{"chain": chain, "norm": norm} for chain, norm in zip(("a", "a+b"), norms, strict=True)]
     technique["metrics"]["ece"] |= {"mean": 0.25, "sd": None}
     cells = texts(details_table(results))[0]
     assert cells[2:] == [
@@ -113,7 +116,15 @@ def test_the_details_show_the_numbers_of_results(known):
         "0.988 ± 0.020",
         "0.123 ± 0.030",
         "0.876 ± 0.020",
+        "1.000 → 1.25 ± 0.10",
     ]
+    assert any(
+        "The norm of the head at the end of each stage" in caption for caption in details_table(results).captions
+    )
+    row["head_norms"] = [{"chain": "lora", "norm": row["head_norms"][0]["norm"] | {"n": 0, "mean": None}}]
+    assert texts(details_table(results))[0][-1] == "—"
+    russian = texts(details_table(results, Words("ru")))[0]
+    assert russian[2] == "ещё падают: -0,031 (от -0,05 до -0,011)"
     row["trend"] |= {"slope": None, "reason": "a slope with an interval needs 3 evaluations"}
     row["calibration"] |= {"reason": "too few rows"}
     row["calibration"]["loss"] |= {"n": 1}

@@ -1,6 +1,17 @@
 import pytest
 
-from tuneoff.report.formats import chance, count, duration, listed, mean_spread, plain, short_duration, size
+from tuneoff.report.formats import (
+    chance,
+    count,
+    duration,
+    listed,
+    mean_spread,
+    plain,
+    short_count,
+    short_duration,
+    size,
+)
+from tuneoff.report.words import Words
 
 
 @pytest.mark.parametrize(
@@ -82,3 +93,9 @@ def test_no_probability_is_shown_as_certain(share, text):
 )
 def test_lists_in_sentences(names, text):
     assert listed(names) == text
+
+
+def test_axes_count_in_the_language_of_the_report():
+    values = (200, 10_000, 1_500_000, 2_000_000_000)
+    assert [short_count(value) for value in values] == ["200", "10k", "1.5M", "2B"]
+    assert [short_count(value, Words("ru")) for value in values] == ["200", "10 тыс.", "1,5 млн", "2 млрд"]

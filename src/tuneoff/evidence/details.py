@@ -59,8 +59,18 @@ def _detail_row(
         "trend": {"split": watched, **asdict(trend(_curves(store, watched, [one.run for one in measured])))},
         "calibration": _calibration(measured, columns),
         "cka": spread([_cka(store, one.run) for one in measured]),
+        "head_norms": _head_norms([one.run for one in measured]),
         "slices": _slices(runs, measured, columns),
     }
+
+
+def _head_norms(runs: Sequence[Row]) -> list[dict[str, Any]]:
+    """The head's norm at the end of each stage, over the runs where it is known."""
+    stages = [run["source"]["stages"] for run in runs]
+    return [
+        {"chain": of_stage[0]["chain"], "norm": spread([one["head_norm"] for one in of_stage])}
+        for of_stage in zip(*stages, strict=True)
+    ]
 
 
 def _measured(store: Store, run: Row, watched: str, columns: KeptRows | None) -> _Measured:

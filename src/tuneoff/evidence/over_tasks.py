@@ -38,6 +38,8 @@ RANKS = {
     "open": "Over {tasks} tasks no two techniques are told apart by their ranks (the smallest corrected p of a pair is "
     "{p:.2g}).",
     "differ": "Taken together, the ranks differ by more than chance (Friedman's test, p = {p:.2g}).",
+    "differ.if": "If these tasks were independent observations, their ranks would differ by more than chance "
+    "(Friedman's test, p = {p:.2g}).",
     "alike": "Taken together, chance alone may well give such ranks (Friedman's test, p = {p:.2g}).",
     "chance": "On {chance} of these tasks nothing beats guessing, and ranks there are chance. On the other {tasks} the "
     "best mean rank is that of {techniques}: {rank:.2f}.",
@@ -200,7 +202,8 @@ def _sentences(result: Row) -> list[dict[str, Any]]:
         found.append(_said("open", tasks=tasks, p=pairs[0]["p_holm"]))
     if of > 2:
         p = result["friedman"]["p"]
-        found.append(_said("differ" if p <= result["level"] else "alike", p=p))
+        differ = "differ.if" if result["shared_texts"] else "differ"
+        found.append(_said(differ if p <= result["level"] else "alike", p=p))
     found += _about_chance(result)
     found += [_said("shared", tasks=", ".join(names)) for names in result["shared_texts"]]
     if result["left_out"]:

@@ -146,7 +146,12 @@ def _source(run: Run, chain: Sequence[StageRecord | None]) -> dict[str, Any]:
         "key": last.key if last else None,
         "files": dict(last.files) if last and last.files else None,
         "stages": [
-            {"chain": stage.chain, "folder": stage.folder, "key": record.key if record else None}
+            {
+                "chain": stage.chain,
+                "folder": stage.folder,
+                "key": record.key if record else None,
+                "head_norm": record.head_norm if record else None,
+            }
             for stage, record in zip(run.stages, chain, strict=True)
         ],
     }

@@ -101,8 +101,11 @@ def _named(row: Mapping[str, Any], results: Results) -> str:
 
 
 def details_table(results: Results, say: Words = WORDS) -> Table:
-    """Return for each technique: collapsed seeds, whether its loss still fell, calibration, scaled and not, and CKA."""
-    names = ("collapsed", "trend", "ece", "scaled_loss", "scaled_ece", "cka")
+    """Return for each technique what a mean over seeds hides.
+
+    That is collapsed seeds, whether the loss still fell, calibration, scaled and not, CKA, and the norms of heads.
+    """
+    names = ("collapsed", "trend", "ece", "scaled_loss", "scaled_ece", "cka", "head_norm")
     columns = [
         *([Column("model", say("column.model"))] if several_models(results) else []),
         Column("technique", say("column.technique")),
@@ -120,6 +123,7 @@ def details_table(results: Results, say: Words = WORDS) -> Table:
             _collapsed(row["collapse"], classes[row["model"], row["task"]], say),
             _trend(row["trend"], say),
             *(Cell(mean_spread(one["mean"], one["sd"], say), one["mean"], one["sd"]) for one in spreads),
+            _head_norm(row["head_norms"], say),
         ]
         rows.append(cells)
     return Table("details", say("html.details"), columns, rows, _explained(shown, say) if shown else [])
@@ -138,6 +142,12 @@ def _collapsed(found: Mapping[str, Any], classes: Sequence[str], say: Words) -> 
     return Cell(text, found["share"])
 
 
+def _head_norm(stages: Sequence[Mapping[str, Any]], say: Words) -> Cell:
+    """What each stage ended with, first to last; the number is the last one's."""
+    texts = [mean_spread(one["norm"]["mean"], one["norm"]["sd"], say) for one in stages]
+    return Cell(" → ".join(texts), stages[-1]["norm"]["mean"], stages[-1]["norm"]["sd"])
+
+
 def _trend(found: Mapping[str, Any], say: Words) -> Cell:
     if found["slope"] is None:
         return Cell(say("details.untold", reason=say.kept("reason", found["reason"])))
@@ -153,6 +163,8 @@ def _explained(rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
     captions.append(say("details.dev.caption") if on_dev else say("details.crosswise.caption"))
     if any(row["cka"]["n"] for row in rows):
         captions.append(say("details.cka.caption"))
+    if any(one["norm"]["n"] for row in rows for one in row["head_norms"]):
+        captions.append(say("details.head_norm.caption"))
     reasons = [_reason(row, say) for row in rows if row["calibration"]["reason"]]
     return [*captions, *reasons]
 

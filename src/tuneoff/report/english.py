@@ -256,6 +256,7 @@ ENGLISH: Mapping[str, str] = {
     "column.ece": "calibration error",
     "column.scaled_loss": "loss after temperature",
     "column.scaled_ece": "calibration error after temperature",
+    "column.head_norm": "norm of the head",
     "column.cka": "CKA with the untouched model",
     "column.examples": "examples",
     "baseline.majority": "commonest class of train",
@@ -286,6 +287,8 @@ ENGLISH: Mapping[str, str] = {
     "it changes no answer.",
     "details.cka.caption": "CKA tells how like the vectors of test are to those of the untouched model, from 0 to 1 "
     "(linear, Kornblith et al. 2019): the lower, the further training moved them. A head alone moves nothing.",
+    "details.head_norm.caption": "The norm of the head at the end of each stage: a head that is large after linear "
+    "probing slows the change of the features in the stage that follows (Tomihari & Sato 2024).",
     "details.uncalibrated": "{technique}: no temperature for {missing} of {seeds} ({reason}).",
     "slices.title": "By slice: {column}",
     "slices.title.model": "By slice: {column}, {model}",

@@ -33,6 +33,12 @@ def count(value: int | None, say: Words = WORDS) -> str:
     return say("value.unknown") if value is None else say.number(f"{value:,}")
 
 
+def short_count(value: int, say: Words = WORDS) -> str:
+    """Return a round number in the largest unit that it reaches, for axes: '500', '10k', '1.5M'."""
+    power = sum(value >= 1000**power for power in (1, 2, 3))
+    return say(f"unit.count.{'1kMB'[power]}", value=say.number(f"{value / 1000**power:g}"))
+
+
 def size(value: int | None, say: Words = WORDS) -> str:
     """Return bytes in decimal units with three digits: '1.19 GB', '512 MB'."""
     if value is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tuneoff.evidence.choice import COSTS as ALL_COSTS
 from tuneoff.evidence.choice import Candidate, Cost, pareto_front
 from tuneoff.report.curve_charts import Drawing, time_axis
-from tuneoff.report.formats import size
+from tuneoff.report.formats import short_count, size
 from tuneoff.report.placing import GAP, LINE, Label, count_ticks, padded, padded_log, place_labels
 from tuneoff.report.style import GREY, WIDTH, styled, technique_styles
 from tuneoff.report.words import Words
@@ -138,10 +138,9 @@ def _x_axis(cost: Cost, x_range: tuple[float, float], say: Words) -> "alt.X":
     if cost == "seconds":
         return time_axis(low, high, log=True, titled=True, say=say)
     ticks = count_ticks(low, high)
-    label = "replace(format(datum.value, '~s'), 'G', 'B')"
-    if cost == "memory_bytes":
-        names = ", ".join(f"'{round(tick)}': '{size(round(tick), say)}'" for tick in ticks)
-        label = f"({{{names}}})[format(datum.value, 'd')]"
+    written = size if cost == "memory_bytes" else short_count
+    names = ", ".join(f"'{round(tick)}': '{written(round(tick), say)}'" for tick in ticks)
+    label = f"({{{names}}})[format(datum.value, 'd')]"
     title = say("axis.memory" if cost == "memory_bytes" else "axis.trained")
     x = alt.X(cost, type="quantitative", title=title).scale(type="log", domain=[low, high], nice=False)
     return x.axis(values=ticks, labelExpr=label)

@@ -254,6 +254,7 @@ RUSSIAN: Mapping[str, str] = {
     "column.ece": "ошибка калибровки",
     "column.scaled_loss": "потери после подбора температуры",
     "column.scaled_ece": "ошибка калибровки после подбора температуры",
+    "column.head_norm": "норма головы",
     "column.cka": "CKA с исходной моделью",
     "column.examples": "примеры",
     "baseline.majority": "самый частый класс train",
@@ -286,6 +287,8 @@ RUSSIAN: Mapping[str, str] = {
     "details.cka.caption": "CKA показывает, насколько векторы test похожи на векторы исходной модели, от 0 до 1 "
     "(линейная, Kornblith et al. 2019): чем меньше, тем дальше их сдвинуло обучение. Одна лишь голова ничего не "
     "сдвигает.",
+    "details.head_norm.caption": "Норма головы в конце каждой стадии: большая после линейной пробы голова замедляет "
+    "изменение признаков на следующей стадии (Tomihari & Sato 2024).",
     "details.uncalibrated": "{technique}: температура не подобрана, зёрен: {missing} из {seeds} ({reason}).",
     "slices.title": "По срезу: {column}",
     "slices.title.model": "По срезу: {column}, {model}",

@@ -1,5 +1,6 @@
 """What is written down of a stage that ended: its record, and the predictions of its evaluations."""
 
+import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 
 from tuneoff.environment import package_versions
+from tuneoff.models.neighbours import Neighbours
 from tuneoff.plan import PlannedStage, StageBudget
 from tuneoff.store import PHASES, StageRecord
 from tuneoff.training.build import count_parameters
@@ -19,6 +21,7 @@ from tuneoff.training.workplace import Workplace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuneoff.models.classifier import TextClassifier
     from tuneoff.training.ready import Ready
 
 
@@ -58,7 +61,21 @@ def record_of(
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
         chosen=_chosen(stage.budget, state),
         test_opened=state.test_opened,
+        head_norm=head_norm(ready.classifier),
     )
+
+
+def head_norm(classifier: "TextClassifier") -> float | None:
+    """Return the Frobenius norm of all parameters of a classifier's head together; None where it has no head.
+
+    A large one after linear probing slows the change of features in the stage that follows (Tomihari & Sato 2024, arXiv
+    2405.16747). Rows of train that are kept in the head's place have no such norm, nor has one that is not finite.
+    """
+    if isinstance(classifier.head, Neighbours):
+        return None
+    norms = [parameter.detach().double().norm() for parameter in classifier.head_parameters().values()]
+    norm = float(torch.stack(norms).norm()) if norms else math.nan
+    return norm if math.isfinite(norm) else None
 
 
 def _chosen(budget: StageBudget, state: TrainingState) -> dict[str, Any] | None:
