@@ -237,7 +237,7 @@ def test_the_protocol_in_words_leaves_out_what_is_unknown(tmp_path, made_up):
     results = build_results(made_up(techniques=("full", "linear-probe"), seeds=2).write(tmp_path))
     text = " ".join(protocol_sentences(results))
     assert "trained for 40 optimizer steps of 24 examples" in text and "warm-up over 6% of the steps" in text
-    assert "full 0.0001, linear-probe 0.0001" in text and "Seeds: 0, 1." in text
+    assert "0.0001 (full) and 0.0001 (linear-probe)" in text and "Seeds: 0, 1." in text
     results["study"]["protocol"] = {}
     for row in results["techniques"]:
         row["budget"] = row["settings"] = None
