@@ -195,3 +195,11 @@ def test_settings_that_are_not_the_usual_ones_are_said(tmp_path, made_up):
     assert "share their group or texts" in text and "also measured on english" in text
     assert 'by the template "{0}\\n{1}"' in text and "loaded in 4bit" in text
     assert "The model's own classification head was used." in text and "head had" not in text
+
+
+def test_settings_of_a_stage_that_is_no_technique_of_its_own_are_said(tmp_path, made_up):
+    results = build_results(made_up(techniques=("linear-probe+lora",)).write(tmp_path))
+    assert "Learning rates were 0.0001 (linear-probe+lora) and 0.0001 (linear-probe)." in methods(results).text
+    assert "0.0001 (linear-probe)." in " ".join(protocol_sentences(results))
+    both = build_results(made_up(techniques=("linear-probe", "linear-probe+lora")).write(tmp_path))
+    assert "Learning rates were 0.0001 (linear-probe) and 0.0001 (linear-probe+lora)." in methods(both).text

@@ -38,6 +38,7 @@ def training(results: Results, say: Words = WORDS) -> Iterator[str]:
         )
     if (norm := protocol.get("max_grad_norm")) not in (None, "off", False):
         yield say("methods.clip", norm=plain(norm, say))
+    results = with_earlier_stages(results)
     if rates := said_by_place(results, _rate, lambda name, rate: _one(name, plain(rate, say), say), say):
         yield say("methods.rates", rates=rates)
     own = said_by_place(
@@ -49,6 +50,22 @@ def training(results: Results, say: Words = WORDS) -> Iterator[str]:
         yield say("methods.last_stage")
     seeds = sorted({run["seed"] for run in results["runs"]})
     yield say("methods.seeds" if len(seeds) > 1 else "methods.seed", n=len(seeds))
+
+
+def with_earlier_stages(results: Results) -> Results:
+    """Return results whose techniques have a row, too, for each stage before a last one that is no technique itself."""
+    named = {row["technique"] for row in results["techniques"]}
+    found = {
+        (run["model"], run["task"], stage["chain"]): stage["settings"]
+        for run in results["runs"]
+        for stage in run["source"]["stages"][:-1]
+        if stage["chain"] not in named and stage["settings"]
+    }
+    rows = [
+        {"model": model, "task": task, "technique": chain, "use": chain, "settings": settings}
+        for (model, task, chain), settings in found.items()
+    ]
+    return {**results, "techniques": [*results["techniques"], *rows]}
 
 
 def _rate(row: Row) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tuneoff.evidence.notices import tasks_at_chance
 from tuneoff.report.formats import listed, plain
+from tuneoff.report.method_training import with_earlier_stages
 from tuneoff.report.places import several_tasks, task_label, task_names
 from tuneoff.report.rank_tables import within_tasks
 from tuneoff.report.said_once import said_by_place
@@ -116,7 +117,7 @@ def _optimizer(protocol: Mapping[str, Any], say: Words) -> list[str]:
 
 def _rates(results: Results, say: Words) -> list[str]:
     rates = said_by_place(
-        results,
+        with_earlier_stages(results),
         lambda row: (row["settings"] or {}).get("learning_rate"),
         lambda name, rate: say("methods.of", value=plain(rate, say), technique=name),
         say,
