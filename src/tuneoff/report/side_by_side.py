@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from tuneoff.errors import StoreError
@@ -97,6 +97,8 @@ def _findings(tasks: Sequence[SameTask], say: Words) -> list[str]:
 
 def _part(task: SameTask, pictures: Sequence[Picture], say: Words) -> TaskPart:
     notes = [say("side.pairs.note")] if task.comparisons else []
+    joined = [entry for comparison in task.comparisons for entry in comparison["joined"]]
+    notes += [say("side.joined", entries="; ".join(joined))] if joined else []
     notes += [say("side.alone", studies=_and([name], say)) for name in task.alone]
     pairs = [
         pair_table(say("side.pairs", studies=_and(comparison["studies"], say)), comparison, say)
@@ -151,16 +153,28 @@ def _cells(row: Row, models: bool, say: Words) -> list[Cell]:
 def _settings_table(studies: Sequence[ReadStudy], say: Words) -> Table:
     columns = [Column("property", say("column.property")), *(Column(study.name, study.name) for study in studies)]
     rows = [
-        [Cell(name, name), *(Cell("" if value is None else plain(value, say)) for value in values)]
+        [Cell(name, name), *(Cell("" if value is None else _setting(value, say)) for value in values)]
         for name, values in differing_settings(studies)
     ]
     caption = say("side.settings.caption" if rows else "side.settings.none")
     return Table("settings", say("side.settings"), columns, rows, [caption])
 
 
+def _setting(value: Any, say: Words) -> str:
+    """A setting as text; of a file elsewhere its name alone, since folders may name a person."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {_setting(inner, say)}" for name, inner in value.items())
+    return _own_path(PurePath(value)) if isinstance(value, str) and PurePath(value).is_absolute() else plain(value, say)
+
+
+def _own_path(path: PurePath) -> str:
+    """A path below the folder that the command was given in; of any other its last part."""
+    return path.name if path.is_absolute() or ".." in path.parts else path.as_posix()
+
+
 def _folders_table(studies: Sequence[ReadStudy], say: Words) -> Table:
     columns = [Column("study", say("column.study")), Column("folder", say("column.folder"))]
-    rows = [[Cell(study.name), Cell(str(study.store.root))] for study in studies]
+    rows = [[Cell(study.name), Cell(_own_path(study.store.root))] for study in studies]
     return Table("folders", say("side.folders"), columns, rows)
 
 
@@ -168,7 +182,9 @@ def _figures(task: SameTask, say: Words) -> list[Figure]:
     """The accuracies of each set of studies with the same test rows; of the task's name as model, for the page."""
     found = []
     for number, comparison in enumerate(task.comparisons, start=1):
-        rows = [{**row, "technique": row["entry"]} for row in task.rows if row["study"] in comparison["studies"]]
+        own = [row for row in task.rows if row["study"] in comparison["studies"]]
+        # Of runs that gave the same answers one is drawn: the first.
+        rows = list({row["entry"]: {**row, "technique": row["entry"]} for row in reversed(own)}.values())[::-1]
         place = say("side.figure", task=say.kept("task", task.label), studies=_and(comparison["studies"], say))
         drawing = ranks_drawing(rows, comparison, [row["technique"] for row in rows], place, say)
         if drawing is not None:
