@@ -39,6 +39,8 @@ CHARTS: Mapping[str, str] = {
     "caption.budget_folds": "Means over folds.",
     "caption.interval": "Accuracy on test with its 95% interval over seeds and examples.",
     "caption.interval.examples": "Accuracy on test with its 95% interval over the examples, for these trained models.",
+    "caption.chance": "Dotted: always the commonest class of train ({value}).",
+    "caption.baseline": "Dashed: the best cheap baseline, {baseline} ({value}).",
     "caption.bars": "A bar joins techniques of which no two are told apart (Holm at {level:.0%}, pairs: {pairs}); its "
     "dots are its members.",
     "caption.no_bar": "Two without a common bar are told apart.",

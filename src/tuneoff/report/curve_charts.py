@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tuneoff.report.curves import METRICS, loss_limit, seed_mean, thin
 from tuneoff.report.formats import short_duration
 from tuneoff.report.placing import padded, time_ticks
+from tuneoff.report.references import Reference, reference_rules
 from tuneoff.report.style import EVALUATION, GREY, HEIGHT, TRAINING, WIDTH, styled, technique_styles
 from tuneoff.report.words import Words
 
@@ -95,10 +96,12 @@ def joint_drawing(
     place: str,
     split: str,
     say: Words,
+    lines: Sequence[Reference] = (),
 ) -> Drawing:
     """Return accuracy and loss on the watched split for all techniques, over steps or over seconds.
 
-    `frame` holds evaluation rows of `load_curves` of one model, not empty; `techniques` orders colours and legend.
+    `frame` holds evaluation rows of `load_curves` of one model, not empty; `techniques` orders colours and legend;
+    `lines` stand for chance and baselines, which are known of test alone.
     """
     import altair as alt
 
@@ -120,6 +123,7 @@ def joint_drawing(
     starts = means[(means["stage"] > 0) & (means["begins"])]
     captions += [say("caption.diamond"), say("caption.shared")] if len(starts) else []
     captions += [say("caption.failed")] if not rows["done"].all() else []
+    captions += [one.caption for one in lines]
     color = alt.Color("technique", type="nominal", title=None, sort=present)
     color = color.scale(domain=present, range=[styles[name][0] for name in present])
     dash = alt.StrokeDash("technique", type="nominal", title=None, sort=present)
@@ -129,11 +133,12 @@ def joint_drawing(
     for metric in reversed(METRICS):
         encoding = {
             "x": _x_axis(means, axis, log, metric == METRICS[0], say),
-            "y": _metric_axis(rows, metric, limit, say),
+            "y": _metric_axis(rows, metric, limit, say, [one.accuracy for one in lines]),
             "color": color.legend(**legend),
             "strokeDash": dash.legend(**legend),
         }
-        layers = [_lines(rows, metric, 0.8, 0.3, encoding, ["stage", "seed"])] if light else []
+        layers = reference_rules(lines, "y", encoding["y"]) if metric == "accuracy" else []
+        layers += [_lines(rows, metric, 0.8, 0.3, encoding, ["stage", "seed"])] if light else []
         layers.append(_lines(means, metric, 2.0, 1.0, encoding, ["stage"]))
         if len(starts):
             layers.append(_diamonds(starts, metric, encoding))
@@ -186,11 +191,15 @@ def time_axis(low: float, high: float, log: bool, titled: bool, say: Words) -> "
     return x.scale(scale).axis(values=ticks, labelExpr=f"({{{names}}})[format(datum.value, '~g')]", labelFlush=True)
 
 
-def _metric_axis(rows: "pd.DataFrame", metric: str, limit: float | None, say: Words) -> "alt.Y":
+def _metric_axis(
+    rows: "pd.DataFrame", metric: str, limit: float | None, say: Words, shown: Sequence[float] = ()
+) -> "alt.Y":
+    """The axis of a metric; accuracies that are `shown` beside it are inside."""
     import altair as alt
 
     values = rows[metric].dropna()
-    low, high = padded([float(values.min()), float(values.max())], 0.04) if len(values) else (0.0, 1.0)
+    ends = [float(values.min()), float(values.max()), *(shown if metric == "accuracy" else ())] if len(values) else []
+    low, high = padded(ends, 0.04) if ends else (0.0, 1.0)
     if metric == "loss" and limit is not None:
         high = limit
     if metric == "accuracy":

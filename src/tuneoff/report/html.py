@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,12 @@ def _notes(results: Mapping[str, Any], say: Words) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+def shortened(comparisons: Sequence[Mapping[str, Any]], say: Words) -> set[str]:
+    """Return the sentences that send to the report for what else was found, which the report itself does not say."""
+    sentences = [sentence for comparison in comparisons for sentence in comparison["sentences"]]
+    return {say(one["id"], **one["values"]) for one in sentences if one["id"] == "summary.more"}
+
+
 def template(name: str) -> "Template":
     """Return one of the page's templates."""
     return _environment().get_template(name)
@@ -142,6 +148,10 @@ def render(
     embedded = [Picture.of(figure, svg, say) for figure, svg in pictures]
     study = results["study"]
     table, first = results_table(results, say), conclusion(results, say)
+    short = shortened(results["comparisons"], say)
+    pairs = [
+        replace(one, findings=[text for text in one.findings if text not in short]) for one in pair_tables(results, say)
+    ]
     return template(TEMPLATE).render(
         say=say,
         results=results,
@@ -149,11 +159,11 @@ def render(
         **page_parts(live),
         filters=filters(results, say),
         conclusion=first,
-        lead=[sentence for sentence in lead(results, table, say) if sentence not in first],
+        lead=[sentence for sentence in lead(results, table, say, bool(first)) if sentence not in {*first, *short}],
         table=table,
         techniques=[picture for picture in embedded if picture.figure.technique],
         together=[picture for picture in embedded if not picture.figure.technique],
-        pairs=[one for one in pair_tables(results, say) if one.rows],
+        pairs=[one for one in pairs if one.rows],
         over_tasks=[*over_tasks_tables(results, say), *over_tasks_pairs(results, say)],
         choices=by_task(choice_table, results, say),
         sections=detail_sections(results, say),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tuneoff.report.curve_charts import Drawing
 from tuneoff.report.groups import Group, columns, maximal_groups, telling_most
 from tuneoff.report.placing import padded
+from tuneoff.report.references import Reference, reference_rules
 from tuneoff.report.style import DIVERGING, GREY, WIDTH, styled, technique_styles
 from tuneoff.report.words import Words
 
@@ -21,13 +22,18 @@ Row = Mapping[str, Any]
 
 
 def ranks_drawing(
-    rows: Sequence[Row], comparison: Row, techniques: Sequence[str], place: str, say: Words
+    rows: Sequence[Row],
+    comparison: Row,
+    techniques: Sequence[str],
+    place: str,
+    say: Words,
+    lines: Sequence[Reference] = (),
 ) -> Drawing | None:
     """Return techniques by accuracy, the highest on top, with intervals; bars join groups of which none is told apart.
 
     `rows` are `techniques` of the results of one model, `comparison` is its entry of `comparisons`; `techniques`
-    orders the colours. Each bar is a maximal group without a pair of kind `better`; where there are more than
-    MOST_BARS, those that tell most are drawn. None where no pair was compared.
+    orders the colours; `lines` stand for chance and baselines. Each bar is a maximal group without a pair of kind
+    `better`; where there are more than MOST_BARS, those that tell most are drawn. None where no pair was compared.
 
     The critical-difference chart of J. Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7
     (2006), 1-30, figure 1, for one task: on the axis are accuracies, not mean ranks, and each pair has its own test, so
@@ -43,10 +49,10 @@ def ranks_drawing(
     shown = telling_most(groups, MOST_BARS)
     height = ROW * len(names)
     y = alt.Y("technique", type="nominal", title=None).scale(type="point", domain=names, padding=0.5)
-    left = _intervals(order, techniques, y, say).properties(width=WIDTH, height=height)
+    left = _intervals(order, techniques, y, say, lines).properties(width=WIDTH, height=height)
     charts = [left, *([bars(shown, names, y).properties(height=height)] if shown else [])]
     chart = alt.hconcat(*charts, spacing=8)
-    captions = _ranks_captions(order, comparison, groups, shown, say)
+    captions = [*_ranks_captions(order, comparison, groups, shown, say), *(one.caption for one in lines)]
     data = [{**value, "bars": _bars_of(place, shown)} for place, value in enumerate(_values(order))]
     return Drawing(styled(chart, say("chart.ranks"), [place, *captions]), tuple(captions), data)
 
@@ -80,12 +86,13 @@ def _values(order: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _intervals(
-    order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words
+    order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words, lines: Sequence[Reference]
 ) -> "alt.LayerChart | alt.FacetChart":
     import altair as alt
 
     values = _values(order)
-    domain = padded([value[key] for value in values for key in ("accuracy", *BOUNDS) if value[key] is not None], 0.04)
+    known_values = [value[key] for value in values for key in ("accuracy", *BOUNDS) if value[key] is not None]
+    domain = padded([*known_values, *(one.accuracy for one in lines)], 0.04)
     scale = alt.Scale(domain=list(domain), nice=False, zero=False)
     axis: dict[str, Any] = {
         "type": "quantitative",
@@ -103,6 +110,7 @@ def _intervals(
     rule = alt.Chart(alt.InlineData(values=known)).mark_rule(strokeWidth=2, opacity=0.7)
     point = alt.Chart(alt.InlineData(values=values)).mark_circle(size=90, opacity=1)
     return alt.layer(
+        *reference_rules(lines, "x", alt.X("accuracy", **axis)),
         rule.encode(x=alt.X("low", **axis), x2=alt.X2("high"), **shared),
         point.encode(x=alt.X("accuracy", **axis), **shared),
     )

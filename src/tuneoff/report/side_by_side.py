@@ -9,7 +9,7 @@ from tuneoff.errors import StoreError
 from tuneoff.evidence.side_by_side import ReadStudy, SameTask, differing_settings, read_studies, same_tasks
 from tuneoff.report.charts import Figure
 from tuneoff.report.formats import count, duration, mean_spread, plain
-from tuneoff.report.html import Picture, page_parts, template
+from tuneoff.report.html import Picture, page_parts, shortened, template
 from tuneoff.report.pair_charts import ranks_drawing
 from tuneoff.report.pair_tables import pair_table
 from tuneoff.report.table import Cell, Column, Table
@@ -66,7 +66,9 @@ def _render(
     names = [study.name for study in studies]
     pictures = [Picture.of(figure, svgs.get(figure.name), say) for figure in figures]
     parts = [_part(task, [one for one in pictures if one.figure.model == task.name], say) for task in tasks]
-    lead = [say("side.lead", studies=_and(names, say)), *_findings(tasks, say)]
+    short = shortened([comparison for task in tasks for comparison in task.comparisons], say)
+    found = [sentence for sentence in _findings(tasks, say) if sentence not in short]
+    lead = [say("side.lead", studies=_and(names, say)), *found]
     version = studies[0].results["environment"].get("tuneoff") or say("value.unknown")
     return template(TEMPLATE).render(
         say=say,
