@@ -67,6 +67,7 @@ def test_filters_hide_rows_columns_and_figures_by_keyboard_and_survive_a_reload(
 def test_a_model_that_is_not_chosen_is_hidden_with_its_tables(open_page, tmp_path, made_up, no_figures):
     made = made_up(techniques=("lora", "full"), models=("small-e5", "large-e5"), steps=4)
     with open_page(write_report(made.write(tmp_path))) as opened:
+        opened.page.eval_on_selector_all("details.part", "all => all.forEach(one => { one.open = true })")
         tables = opened.shown("table")
         opened.page.locator("summary", has_text="Models").click()
         opened.page.locator('input[value="large-e5"]').uncheck()

@@ -65,8 +65,16 @@ def test_values_of_descriptions_are_readable():
 
 @pytest.mark.parametrize(
     ("written", "english", "russian"),
-    [("-0.0", "0.0", "0,0"), ("+0.00", "0.00", "0,00"), ("-0.00 ± 0.10", "0.00 ± 0.10", "0,00 ± 0,10"),
-     ("-0", "0", "0"), ("-1.5", "−1.5", "−1,5"), ("-0.05", "−0.05", "−0,05"), ("+0.5", "+0.5", "+0,5"), ("1e-05", "1e-05", "1e-05")],
-)  # fmt: skip
+    [
+        ("-0.0", "0.0", "0,0"),
+        ("+0.00", "0.00", "0,00"),
+        ("-0.00 ± 0.10", "0.00 ± 0.10", "0,00 ± 0,10"),
+        ("-0", "0", "0"),
+        ("-1.5", "−1.5", "−1,5"),
+        ("-0.05", "−0.05", "−0,05"),
+        ("+0.5", "+0.5", "+0,5"),
+        ("1e-05", "1e-05", "1e-05"),
+    ],
+)
 def test_a_negative_number_has_a_minus_and_a_zero_no_sign(written, english, russian):
     assert (Words().number(written), Words("ru").number(written)) == (english, russian)
