@@ -27,6 +27,7 @@ CHARTS: Mapping[str, str] = {
     "chart.stage": "{stage} begins",
     "caption.technique": "Thin: batches of the training; thick: the whole {split} split.",
     "caption.curves": "Loss and accuracy on the {split} split.",
+    "caption.instant": "A round point is the last evaluation of a technique whose steps take next to no time.",
     "caption.preparation": "Time includes preparation; a shared stage counts in full.",
     "caption.points": "Accuracy on test after the last step.",
     "caption.points_seeds": "Large points: means over seeds; small points: seeds.",

@@ -23,6 +23,7 @@ from tuneoff.report.places import by_task, several_tasks, task_names
 from tuneoff.report.rank_tables import over_tasks_pairs, over_tasks_tables
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
+from tuneoff.report.style import FIGURE
 from tuneoff.report.table import Table
 from tuneoff.report.tables import model_label, results_table, several_models
 from tuneoff.report.words import WORDS, Words
@@ -54,6 +55,11 @@ class Picture:
     height: int
     description: str
     csv: str | None = None
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is wider than the others, so that it scrolls where there is little room."""
+        return self.width > FIGURE
 
     @classmethod
     def of(cls, figure: Figure, svg: str | None, say: Words) -> "Picture":

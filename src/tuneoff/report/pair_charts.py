@@ -7,16 +7,16 @@ from tuneoff.report.curve_charts import Drawing
 from tuneoff.report.groups import Group, columns, maximal_groups, telling_most
 from tuneoff.report.placing import padded
 from tuneoff.report.references import Reference, reference_rules
-from tuneoff.report.style import DIVERGING, GREY, WIDTH, styled, technique_styles
+from tuneoff.report.style import DIVERGING, GREY, LABELS, TEXT, plot_width, styled, technique_styles
 from tuneoff.report.words import Words
 
 if TYPE_CHECKING:
     import altair as alt
 
-ROW, BAR, CELL = 22, 12, 32
+ROW, BAR, CELL = 22, 12, 34
 MOST_BARS = 20
+SPACING = 8
 MOST_TECHNIQUES = 15
-LABELS = 230
 BOUNDS = ("low", "high")
 Row = Mapping[str, Any]
 
@@ -49,9 +49,10 @@ def ranks_drawing(
     shown = telling_most(groups, MOST_BARS)
     height = ROW * len(names)
     y = alt.Y("technique", type="nominal", title=None).scale(type="point", domain=names, padding=0.5)
-    left = _intervals(order, techniques, y, say, lines).properties(width=WIDTH, height=height)
+    width = plot_width(names, bars_width(shown) + SPACING if shown else 0)
+    left = _intervals(order, techniques, y, say, lines).properties(width=width, height=height)
     charts = [left, *([bars(shown, names, y).properties(height=height)] if shown else [])]
-    chart = alt.hconcat(*charts, spacing=8)
+    chart = alt.hconcat(*charts, spacing=SPACING)
     captions = [*_ranks_captions(order, comparison, groups, shown, say), *(one.caption for one in lines)]
     data = [{**value, "bars": _bars_of(place, shown)} for place, value in enumerate(_values(order))]
     return Drawing(styled(chart, say("chart.ranks"), [place, *captions]), tuple(captions), data)
@@ -116,6 +117,11 @@ def _intervals(
     )
 
 
+def bars_width(groups: Sequence[Group]) -> float:
+    """Return how wide the bars of these groups are, in pixels."""
+    return float(BAR * (max(columns(groups)) + 1))
+
+
 def bars(groups: Sequence[Group], names: Sequence[str], y: "alt.Y") -> "alt.LayerChart | alt.FacetChart":
     """Return a bar for each group, from its first technique to its last, with a dot at each that it holds."""
     import altair as alt
@@ -125,7 +131,7 @@ def bars(groups: Sequence[Group], names: Sequence[str], y: "alt.Y") -> "alt.Laye
         for number, (group, column) in enumerate(zip(groups, columns(groups), strict=True))
         for member in group
     ]
-    width = BAR * (max(value["column"] for value in values) + 1)
+    width = bars_width(groups)
     x = alt.X("column", type="quantitative", axis=None)
     x = x.scale(domain=[-0.5, width / BAR - 0.5], nice=False, zero=False)
     data = alt.Chart(alt.InlineData(values=values))
@@ -167,7 +173,7 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
     if not comparison["pairs"] or len(names) > MOST_TECHNIQUES:
         return None
     values = _cells(comparison, say)
-    side = max(CELL, min(2 * CELL, WIDTH / len(names))) * len(names)
+    side = max(CELL, min(2 * CELL, plot_width(names) / len(names))) * len(names)
     axes: dict[str, Any] = {"type": "nominal", "title": None}
     scale = alt.Scale(domain=names, padding=0.04)
     look: dict[str, Any] = {"labelLimit": LABELS, "ticks": False, "domain": False, "grid": False}
@@ -182,7 +188,7 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
         layers.append(own.mark_rect(**frame).encode(x=x, y=y, color=color))
         for ink in ("#000", "#fff"):
             text = own.transform_filter(f"datum.ink == '{ink}'")
-            marks = text.mark_text(color=ink, fontSize=11, fontWeight="bold" if apart else "normal")
+            marks = text.mark_text(color=ink, fontSize=TEXT, fontWeight="bold" if apart else "normal")
             layers.append(marks.encode(x=x, y=y, text=alt.Text("text", type="nominal")))
     chart = alt.layer(*layers).properties(width=side, height=side)
     captions = [say("caption.superiority")]
