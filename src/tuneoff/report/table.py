@@ -112,10 +112,8 @@ class Table:
 
     def unmarked(self, columns: Collection[str], groups: Collection[str] | None = None) -> "Table":
         """Return the table without marks in the named columns, in all rows or in those of some groups."""
-        rows, places = (
-            [list(row) for row in self.rows],
-            [n for n, one in enumerate(self.columns) if one.name in columns],
-        )
+        rows = [list(row) for row in self.rows]
+        places = [place for place, column in enumerate(self.columns) if column.name in columns]
         for row, of in zip(rows, self.group or [""] * len(rows), strict=True):
             for place in places if groups is None or of in groups else ():
                 row[place] = replace(row[place], best=False)
@@ -290,12 +288,9 @@ class TerminalTable:
             heading = title.replace(" ", "\n") if column.numeric else title
             widest = max([len(line) for line in heading.split("\n")] + [row[place].cell_len for row in texts])
             free = column.name in ("model", "note", "verdict")
-            shown.add_column(
-                Text(heading),
-                justify="right" if column.numeric else "left",
-                no_wrap=not free,
-                min_width=min(FREE_WIDTH, widest) if free else widest,
-            )
+            width = min(FREE_WIDTH, widest) if free else widest
+            justify: Literal["right", "left"] = "right" if column.numeric else "left"
+            shown.add_column(Text(heading), justify=justify, no_wrap=not free, min_width=width)
         for row in texts:
             shown.add_row(*row)
         return shown
