@@ -19,7 +19,7 @@ def drawn(store, name):
 def texts_of(figure):
     """The title of a chart and what stands under it."""
     spec = figure.chart.to_dict()
-    return " ".join([*spec["title"]["text"], *spec["title"]["subtitle"]])
+    return " ".join([spec["title"]["text"], *spec["title"]["subtitle"]])
 
 
 def data_of(layer, spec):

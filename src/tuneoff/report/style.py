@@ -42,7 +42,9 @@ def styled(
 ) -> "alt.TopLevelMixin":
     """Return a chart with title, captions under the title, and the look that all share."""
     lines = [line for caption in captions for line in _wrapped(caption, SUBTITLE_WIDTH)]
-    title_spec = {"text": _wrapped(title, TITLE_WIDTH), "subtitle": lines, "anchor": "start", "frame": "bounds"}
+    head = _wrapped(title, TITLE_WIDTH)
+    text: Any = head if len(head) > 1 else head[0]
+    title_spec = {"text": text, "subtitle": lines, "anchor": "start", "frame": "bounds"}
     finished: alt.TopLevelMixin = chart.properties(
         title={**title_spec, "offset": 12}, background="white", padding=PADDING
     ).configure(**_config())
