@@ -112,10 +112,12 @@ def test_a_colour_keeps_its_hue_on_a_dark_page_and_stands_out_on_both(browser):
     dark = {c: "#{:02x}{:02x}{:02x}".format(*seen.getpixel((20 * n + 10, 10))) for n, c in enumerate(colors)}
     assert all(contrast(color, LIGHT) >= 3 and contrast(dark[color], DARK) >= 3 for color in colors)
     assert all((between(color, dark[color]) or 0) < 20 for color in colors)
-    pairs = [between(one, other) for one, other in combinations(PALETTE, 2)]
-    assert min(angle for angle in pairs if angle is not None) > 20
-    turned_pairs = [between(dark[one], dark[other]) for one, other in combinations(PALETTE, 2)]
-    assert min(angle for angle in turned_pairs if angle is not None) > 15
+    for shown in (list(PALETTE), [dark[color] for color in PALETTE]):
+        angles = [between(one, other) for one, other in combinations(shown, 2)]
+        assert min(angle for angle in angles if angle is not None) > 20
+    for color in (one for one in PALETTE if one != "#000000"):  # and so each is nearest to itself
+        others = [between(dark[color], other) for other in PALETTE if other != color]
+        assert between(color, dark[color]) < min(angle for angle in others if angle is not None)
 
 
 def test_a_technique_whose_steps_take_no_time_is_a_point(tmp_path, made_up):

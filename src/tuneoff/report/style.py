@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # M. Okabe, K. Ito, "Color Universal Design" (2008), without what is under 3:1 on white (yellow, orange, sky blue), and
 # with a violet and a dark red instead. In a dark page the style sheet turns lightness alone: no two of a hue, or one
 # would be taken for the other there.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#660099", "#81313C", "#000000")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7C4DFF", "#000000", "#81313C")
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 1, 1, 1), (1, 4), (10, 2, 2, 2, 2, 2))
 # From orange over white to blue: the ends differ in hue for all kinds of colour vision, and darken alike.
 DIVERGING = ("#B35806", "#F7F7F7", "#1F5F99")
