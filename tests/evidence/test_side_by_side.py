@@ -3,6 +3,7 @@
 import numpy as np
 
 from tuneoff.evidence.answers import answers
+from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.pairs import compare
 from tuneoff.evidence.side_by_side import differing_settings, read_studies, same_tasks
 
@@ -66,3 +67,32 @@ def test_two_models_are_named_in_the_entries(tmp_path, made_up):
     (task,) = same_tasks(read_studies([a, b]))
     assert [row["entry"] for row in task.rows] == ["a: lora (small-e5)", "b: lora (large-e5)"]
     assert np.isfinite(task.comparisons[0]["pairs"][0]["p"])
+
+
+def test_runs_of_a_technique_with_the_same_answers_are_one_in_the_pairs(tmp_path, made_up):
+    """Else a probe trained in both studies would be a pair with itself, and each of its pairs would stand twice."""
+    a = made_up(techniques=("lora", "full"), seeds=2).write(tmp_path / "a")
+    b = made_up(techniques=("lora",), seeds=2).write(tmp_path / "b")
+    c = made_up(techniques=("full",), seeds=1).write(tmp_path / "c")
+    (task,) = same_tasks(read_studies([a, b, c]))
+    (comparison,) = task.comparisons
+    assert [row["entry"] for row in task.rows] == ["a, b: lora", "a: full", "a, b: lora", "c: full"]
+    assert comparison["joined"] == ["a, b: lora"] and len(comparison["pairs"]) == 3
+    alone = compare_techniques(
+        {
+            row["entry"]: answers(s, read.results["runs"])["small-e5", TASK, row["technique"]]
+            for (s, read), row in zip([(a, read_studies([a])[0])] * 2, task.rows[:2], strict=True)
+        }
+    )
+    both = next(pair for pair in comparison["pairs"] if {pair["a"], pair["b"]} == {"a, b: lora", "a: full"})
+    assert both["p"] == alone["pairs"][0]["p"]
+
+
+def test_a_task_that_one_study_has_is_a_setting_by_itself(tmp_path, made_up):
+    a = made_up(techniques=("lora",)).write(tmp_path / "a")
+    tasks = tuple({"name": "mini_rte", "label": label} for label in ("phenomenon", "label"))
+    b = made_up(techniques=("lora",), tasks=tasks).write(tmp_path / "b")
+    differing = dict(differing_settings(read_studies([a, b])))
+    none, asked = differing["tasks.mini-rte-ru-label"]
+    assert none is None and asked["name"] == "mini_rte" and None not in asked.values()
+    assert not any(name.startswith("tasks.mini-rte-ru-phenomenon") for name in differing)

@@ -1,4 +1,4 @@
-"""The page in a real browser: headless Chromium, which the tests look for on this machine."""
+"""The page in a real browser."""
 
 import shutil
 import threading
@@ -10,24 +10,11 @@ from tuneoff.report import write_report
 from tuneoff.report.html import render
 from tuneoff.report.live import LivePage, make_server
 
-pytest.importorskip("playwright", reason="needs playwright: pip install 'tuneoff[dev]'")
-from playwright.sync_api import sync_playwright
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
 WIDTHS = (360, 1600)
 SCHEMES = ("light", "dark")
 VISIBLE = """() => [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
   .filter(one => one.checkVisibility()).map(one => one.outerHTML)"""
 FOCUSED = "() => document.activeElement === document.body ? null : document.activeElement.outerHTML"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -38,31 +25,8 @@ def run(tmp_path_factory, made_up):
     return write_report(made.write(root))
 
 
-class Opened:
-    """A page that was opened without a network, and what went wrong in it."""
-
-    def __init__(self, browser, path, **options):
-        self.context = browser.new_context(offline=True, **options)
-        self.context.set_default_timeout(10_000)
-        self.page = self.context.new_page()
-        self.said, self.asked = [], []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.context.close()
-
-    def shown(self, query):
-        return self.page.locator(query).locator("visible=true").count()
-
-
-def test_it_opens_without_a_network_and_complains_of_nothing(browser, run):
-    with Opened(browser, run) as opened:
+def test_it_opens_without_a_network_and_complains_of_nothing(open_page, run):
+    with open_page(run) as opened:
         assert opened.page.title() == "A made-up study"
         assert opened.page.locator("nav a").count() == opened.page.locator("main h2").count() > 5
         assert opened.said == []
@@ -71,8 +35,8 @@ def test_it_opens_without_a_network_and_complains_of_nothing(browser, run):
         assert sizes and min(sizes) > 100
 
 
-def test_without_scripts_everything_is_there_and_nothing_that_needs_them(browser, run):
-    with Opened(browser, run, java_script_enabled=False) as opened:
+def test_without_scripts_everything_is_there_and_nothing_that_needs_them(open_page, run):
+    with open_page(run, java_script_enabled=False) as opened:
         text = run.read_text(encoding="utf-8")
         assert opened.shown("figure") == text.count("<figure") and opened.shown("tbody tr") > 20
         assert opened.shown(".filters") == opened.shown("nav") == opened.shown("select") == 0
@@ -80,8 +44,8 @@ def test_without_scripts_everything_is_there_and_nothing_that_needs_them(browser
         assert links and all((run.parent / link).is_file() for link in links)
 
 
-def test_filters_hide_rows_columns_and_figures_by_keyboard_and_survive_a_reload(browser, run):
-    with Opened(browser, run) as opened:
+def test_filters_hide_rows_columns_and_figures_by_keyboard_and_survive_a_reload(open_page, run):
+    with open_page(run) as opened:
         page = opened.page
         assert page.locator(".filters summary").count() == 1  # one model and one task need no filter
         before = opened.shown("figure")
@@ -100,9 +64,10 @@ def test_filters_hide_rows_columns_and_figures_by_keyboard_and_survive_a_reload(
         assert opened.said == []
 
 
-def test_a_model_that_is_not_chosen_is_hidden_with_its_tables(browser, tmp_path, made_up, no_figures):
+def test_a_model_that_is_not_chosen_is_hidden_with_its_tables(open_page, tmp_path, made_up, no_figures):
     made = made_up(techniques=("lora", "full"), models=("small-e5", "large-e5"), steps=4)
-    with Opened(browser, write_report(made.write(tmp_path))) as opened:
+    with open_page(write_report(made.write(tmp_path))) as opened:
+        opened.page.eval_on_selector_all("details.part", "all => all.forEach(one => { one.open = true })")
         tables = opened.shown("table")
         opened.page.locator("summary", has_text="Models").click()
         opened.page.locator('input[value="large-e5"]').uncheck()
@@ -110,8 +75,8 @@ def test_a_model_that_is_not_chosen_is_hidden_with_its_tables(browser, tmp_path,
         assert 0 < opened.shown("table") < tables
 
 
-def test_every_control_is_reached_by_the_keyboard_in_order_and_shows_that_it_is(browser, run):
-    with Opened(browser, run) as opened:
+def test_every_control_is_reached_by_the_keyboard_in_order_and_shows_that_it_is(open_page, run):
+    with open_page(run) as opened:
         for details in opened.page.locator("details").all():
             details.evaluate("one => { one.open = true }")
         expected = opened.page.evaluate(VISIBLE)
@@ -124,9 +89,9 @@ def test_every_control_is_reached_by_the_keyboard_in_order_and_shows_that_it_is(
 
 
 @pytest.mark.parametrize(("kind", "beginning"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("csv", b"technique,")])
-def test_figures_are_saved_from_a_page_that_was_mailed_alone(browser, run, tmp_path, kind, beginning):
+def test_figures_are_saved_from_a_page_that_was_mailed_alone(open_page, run, tmp_path, kind, beginning):
     alone = shutil.copy(run, tmp_path / "mailed.html")
-    with Opened(browser, alone) as opened:
+    with open_page(alone) as opened:
         link = opened.page.get_by_label(f"All techniques over steps: download as {kind.upper()}").first
         with opened.page.expect_download() as found:
             link.press("Enter")
@@ -143,24 +108,24 @@ def test_figures_are_saved_from_a_page_that_was_mailed_alone(browser, run, tmp_p
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_wider_than_the_window(browser, run, width, scheme):
-    with Opened(browser, run, viewport={"width": width, "height": 800}, color_scheme=scheme) as opened:
+def test_nothing_is_wider_than_the_window(open_page, run, width, scheme):
+    with open_page(run, viewport={"width": width, "height": 800}, color_scheme=scheme) as opened:
         for details in opened.page.locator("details").all():
             details.evaluate("one => { one.open = true }")
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_figures_turn_dark_with_the_page_and_stay_light_on_paper(browser, run):
+def test_figures_turn_dark_with_the_page_and_stay_light_on_paper(open_page, run):
     light = "getComputedStyle(document.querySelector('figure img')).filter"
-    with Opened(browser, run, color_scheme="dark") as opened:
+    with open_page(run, color_scheme="dark") as opened:
         assert "invert" in opened.page.evaluate(light)
         opened.page.emulate_media(media="print", color_scheme="dark")
         assert opened.page.evaluate(light) == "none"
         assert opened.shown("nav") == opened.shown(".filters") == opened.shown("figcaption") == 0
 
 
-def test_the_policy_holds_no_other_script_runs_and_nothing_is_fetched(browser, run):
-    with Opened(browser, run) as opened:
+def test_the_policy_holds_no_other_script_runs_and_nothing_is_fetched(open_page, run):
+    with open_page(run) as opened:
         opened.page.evaluate(
             """() => {
               document.body.append(Object.assign(document.createElement("script"), { textContent: "window.ran = 1" }));
@@ -174,9 +139,9 @@ def test_the_policy_holds_no_other_script_runs_and_nothing_is_fetched(browser, r
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_no_serious_problem(browser, run, scheme):
+def test_axe_finds_no_serious_problem(open_page, run, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    with Opened(browser, run, color_scheme=scheme) as opened:
+    with open_page(run, color_scheme=scheme) as opened:
         assert _serious(axe, opened.page) == []
 
 
@@ -187,12 +152,12 @@ def _serious(axe, page):
 
 
 @pytest.mark.slow
-def test_fifty_techniques_are_still_a_page(browser, tmp_path, made_up):
+def test_fifty_techniques_are_still_a_page(open_page, tmp_path, made_up):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     techniques = tuple({"name": f"lora-{n}", "use": "lora"} for n in range(50))
     page = write_report(made_up(techniques=techniques, steps=4, eval_every=2, seeds=2).write(tmp_path))
     for width in WIDTHS:
-        with Opened(browser, page, viewport={"width": width, "height": 800}) as opened:
+        with open_page(page, viewport={"width": width, "height": 800}) as opened:
             assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
             opened.page.locator("summary", has_text="Techniques").click()
             opened.page.get_by_role("button", name="none").click()

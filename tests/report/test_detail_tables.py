@@ -111,7 +111,7 @@ def test_the_details_show_the_numbers_of_results(known):
     technique["metrics"]["ece"] |= {"mean": 0.25, "sd": None}
     cells = texts(details_table(results))[0]
     assert cells[2:] == [
-        "still falling: -0.031 (-0.05 to -0.011)",
+        "still falling: −0.031 (−0.050 to −0.011)",
         "0.250",
         "0.988 ± 0.020",
         "0.123 ± 0.030",

@@ -99,3 +99,20 @@ def test_axes_count_in_the_language_of_the_report():
     values = (200, 10_000, 1_500_000, 2_000_000_000)
     assert [short_count(value) for value in values] == ["200", "10k", "1.5M", "2B"]
     assert [short_count(value, Words("ru")) for value in values] == ["200", "10 тыс.", "1,5 млн", "2 млрд"]
+
+
+@pytest.mark.parametrize(
+    ("written", "english", "russian"),
+    [
+        ("-0.0", "0.0", "0,0"),
+        ("+0.00", "0.00", "0,00"),
+        ("-0.00 ± 0.10", "0.00 ± 0.10", "0,00 ± 0,10"),
+        ("-0", "0", "0"),
+        ("-1.5", "−1.5", "−1,5"),
+        ("-0.05", "−0.05", "−0,05"),
+        ("+0.5", "+0.5", "+0,5"),
+        ("1e-05", "1e-05", "1e-05"),
+    ],
+)
+def test_a_negative_number_has_a_minus_and_a_zero_no_sign(written, english, russian):
+    assert (Words().number(written), Words("ru").number(written)) == (english, russian)

@@ -158,7 +158,7 @@ def test_the_page_has_the_overview_first_and_cautions_name_their_task(three):
     text = re.sub(r"<[^>]+>", "", page)
     assert "Accuracy is measured on 60 test examples." in text
     assert f"{NAMES[0]}: Classes, in the order of their numbers: yes, no, may be." in text
-    assert f"{NAMES[0]}: 3 premises stand in train and in test." in text
+    assert text.count("3 premises stand in train and in test.") == 1  # it holds for all three
     some = {"id": "test_examples", "values": {"examples": 7}, "text": "", "tasks": NAMES[1:]}
     changed = {**results, "study": {**results["study"], "notices": [some]}}
     assert cautions(changed) == [f"{NAMES[1]}, {NAMES[2]}: Accuracy is measured on 7 test examples."]

@@ -6,7 +6,14 @@ import io
 import pytest
 
 from tuneoff.evidence.results import build_results
-from tuneoff.report.pair_tables import p_text, pair_tables, raw_pairs_table, short_pair_table, superiority_kinds
+from tuneoff.report.pair_tables import (
+    p_text,
+    pair_table,
+    pair_tables,
+    raw_pairs_table,
+    short_pair_table,
+    superiority_kinds,
+)
 from tuneoff.report.table import csv_text
 
 
@@ -78,3 +85,13 @@ def test_programs_get_unrounded_shares(results):
 
 def test_p_values_are_never_shown_as_zero():
     assert [p_text(p) for p in (0.0, 0.0004, 0.0005, 0.0312, 1.0)] == ["<0.001", "<0.001", "0.001", "0.031", "1.000"]
+
+
+def test_a_difference_of_nearly_nothing_has_no_negative_zero(results):
+    pair = {**results["comparisons"][0]["pairs"][0], "difference": 0.05, "low": -0.0001, "high": 0.099}
+    comparison = {**results["comparisons"][0], "pairs": [pair, {**pair, "low": -0.05}]}
+    table = pair_table("pairs", comparison)
+    assert [row[names(table).index("difference")].text for row in table.rows] == [
+        "5.0 (0.0 to 9.9)",
+        "5.0 (−5.0 to 9.9)",
+    ]

@@ -5,7 +5,9 @@ from typer.testing import CliRunner
 
 from tuneoff.cli import app
 from tuneoff.errors import StoreError
-from tuneoff.report.side_by_side import write_side_by_side
+from tuneoff.evidence import build_results
+from tuneoff.report.side_by_side import _setting, write_side_by_side
+from tuneoff.report.words import WORDS
 
 RUNNER = CliRunner()
 
@@ -47,3 +49,31 @@ def test_what_else_is_in_the_folder_stays_and_a_run_directory_is_refused(stores,
 def test_a_place_for_one_study_is_refused(stores, tmp_path):
     done = RUNNER.invoke(app, ["report", str(stores[0].root), "--to", str(tmp_path)])
     assert done.exit_code == 2 and "--to is for a page about several run directories" in done.stderr
+
+
+def test_what_was_asked_is_shown_in_words_and_no_folder_of_a_person(tmp_path, made_up):
+    stores = [made_up(techniques=("lora",), steps=n).write(tmp_path / "home" / "jo" / f"of-{n}") for n in (4, 8)]
+    name = next(iter(build_results(stores[0])["tasks"]))["name"]
+    for store, fingerprint in zip(stores, "12", strict=True):
+        store.describe_task("small-e5", name, {**store.task("small-e5", name), "test_fingerprint": fingerprint * 64})
+    text = write_side_by_side(stores, tmp_path / "both")[0].read_text(encoding="utf-8")
+    assert str(tmp_path) not in text and "jo/" not in text
+    assert "protocol.steps" in text and "None" not in text and "{&#39;" not in text and "[{" not in text
+
+
+@pytest.mark.parametrize(("value", "shown"), [("/home/jo/a.csv", "a.csv"), ("data/a.csv", "data/a.csv"), (0.5, "0.5")])
+def test_a_setting_is_a_text_of_its_own(value, shown):
+    assert _setting(value, WORDS) == shown
+    assert _setting({"train": value, "limit": 1000}, WORDS) == f"train {shown}; limit 1,000"
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_the_page_opens_in_a_browser_without_a_complaint(open_page, stores, tmp_path, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page, _ = write_side_by_side(stores, tmp_path / "both")
+    with open_page(page, viewport={"width": width, "height": 800}) as opened:
+        assert opened.page.title() == "Side by side: study-lora, study-full" and opened.said == []
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert opened.page.locator("nav a").count() == opened.page.locator("main h2").count() == 3
+        assert opened.page.get_by_role("cell", name="study-full: full").count() > 0
+        assert axe.Axe().run(opened.page).response["violations"] == []

@@ -108,7 +108,7 @@ def test_cautions_stand_under_the_table(five, tmp_path, made_up):
 
 def test_the_interval_stands_beside_the_accuracy_its_bounds_apart_for_programs(five):
     low, high = (five["techniques"][0]["accuracy_interval"][name] for name in ("low", "high"))
-    assert texts(results_table(five), "interval")[0] == f"{low:.3f}–{high:.3f}"
+    assert texts(results_table(five), "interval")[0] == f"{low:.3f} to {high:.3f}"
     record = results_table(five, whole=True).records()[0]
     assert (record["accuracy_low"], record["accuracy_high"]) == (low, high)
 

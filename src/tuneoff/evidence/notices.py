@@ -10,9 +10,9 @@ NOTICES = {
     "looking at them.",
     "test_examples": "Accuracy is measured on {examples} test examples.",
     "commonest_class": "Always answering test's commonest class ({label}) gives an accuracy of {share:.3f}.",
-    "guessing": "Nothing here beats guessing: with {examples} test examples and {techniques} techniques, an accuracy "
-    "below {needed:.3f} comes about by chance where every text is given the commonest class.",
-    "guessing_any": "With {examples} test examples and {techniques} techniques, no accuracy would be beyond guessing.",
+    "guessing": "Nothing here beats guessing: an accuracy below {needed:.3f} comes about by chance where every text is "
+    "given the commonest class (test examples: {examples}, techniques: {techniques}).",
+    "guessing_any": "No accuracy here would be beyond guessing (test examples: {examples}, techniques: {techniques}).",
     "folds": "Cross-validated: a run is one of {folds} folds, and means are over folds and seeds. Folds train on rows "
     "that they share, so they vary less together than new data would.",
     "limited": "Only the first {limit} rows of each split were used.",

@@ -6,7 +6,7 @@ from typing import Any
 
 from tuneoff.report.curve_charts import Drawing
 from tuneoff.report.placing import padded
-from tuneoff.report.style import HEIGHT, WIDTH, styled, technique_styles
+from tuneoff.report.style import HEIGHT, WIDTH, legend_columns, styled, technique_styles
 from tuneoff.report.words import Words
 
 
@@ -38,7 +38,7 @@ def budget_drawing(
     y = alt.Y("expected", type="quantitative", title=say("axis.expected")).axis(tickCount=6)
     y = y.scale(domain=list(padded([value["expected"] for value in values])), nice=False, zero=False)
     legend: dict[str, Any] = {"orient": "bottom", "symbolType": "stroke", "symbolStrokeWidth": 2.5}
-    legend["columns"] = 2 if max(map(len, present)) > 16 else 3
+    legend["columns"] = legend_columns(present)
     color = alt.Color("technique", type="nominal", title=None, sort=present, legend=alt.Legend(**legend))
     color = color.scale(domain=present, range=[styles[name][0] for name in present])
     dash = alt.StrokeDash("technique", type="nominal", title=None, sort=present, legend=alt.Legend(**legend))

@@ -31,6 +31,7 @@ CHARTS: Mapping[str, str] = {
     "chart.stage": "{stage} begins",
     "caption.technique": "Thin: batches of the training; thick: the whole {split} split.",
     "caption.curves": "Loss and accuracy on the {split} split.",
+    "caption.instant": "A round point is the last evaluation of a technique whose steps take next to no time.",
     "caption.preparation": "Time includes preparation; a shared stage counts in full.",
     "caption.points": "Accuracy on test after the last step.",
     "caption.points_seeds": "Large points: means over seeds; small points: seeds.",
@@ -43,6 +44,8 @@ CHARTS: Mapping[str, str] = {
     "caption.budget_folds": "Means over folds.",
     "caption.interval": "Accuracy on test with its 95% interval over seeds and examples.",
     "caption.interval.examples": "Accuracy on test with its 95% interval over the examples, for these trained models.",
+    "caption.chance": "Dotted: always the commonest class of train ({value}).",
+    "caption.baseline": "Dashed: the best cheap baseline, {baseline} ({value}).",
     "caption.bars": "A bar joins techniques of which no two are told apart (Holm at {level:.0%}, pairs: {pairs}); its "
     "dots are its members.",
     "caption.no_bar": "Two without a common bar are told apart.",

@@ -12,6 +12,7 @@ from tuneoff.report.pair_charts import ranks_drawing, superiority_drawing
 from tuneoff.report.places import of_task, several_tasks, task_names
 from tuneoff.report.point_charts import COSTS, point_drawing
 from tuneoff.report.rank_charts import over_tasks_drawing
+from tuneoff.report.references import references
 from tuneoff.report.table import rows_csv
 from tuneoff.report.tables import model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -123,10 +124,11 @@ def _over_tasks(name: str, results: Results, model: str, say: Words) -> Figure:
 def _joint(kind: str, results: Results, model: str, curves: "pd.DataFrame", place: str, say: Words) -> Drawing | None:
     techniques = [technique["name"] for technique in results["study"]["techniques"]]
     own = {part: [row for row in results[part] if row["model"] == model] for part in ("runs", "techniques", "tuning")}
+    lines = references(next(entry for entry in results["tasks"] if entry["model"] == model), say)
     if kind in ("ranks", "superiority"):
         comparison = next(one for one in results["comparisons"] if one["model"] == model)
         if kind == "ranks":
-            return ranks_drawing(own["techniques"], comparison, techniques, place, say)
+            return ranks_drawing(own["techniques"], comparison, techniques, place, say, lines)
         return superiority_drawing(own["techniques"], comparison, place, say)
     if kind == "budget":
         return budget_drawing(own["tuning"], techniques, place, say)
@@ -137,7 +139,9 @@ def _joint(kind: str, results: Results, model: str, curves: "pd.DataFrame", plac
     if axis == "seconds":
         rows = rows[rows["seconds"].notna()]
     split = _watched(results)
-    return joint_drawing(rows, techniques, axis, place, split, say) if _drawable(rows) else None
+    # Baselines answer test; on dev they would be lines of another set.
+    shown = lines if split == "test" else []
+    return joint_drawing(rows, techniques, axis, place, split, say, shown) if _drawable(rows) else None
 
 
 def _skipped(kind: str, results: Results, model: str, say: Words) -> str:

@@ -4,10 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tuneoff.report.curve_axes import instant, metric_axis, uneven, x_axis
 from tuneoff.report.curves import METRICS, loss_limit, seed_mean, thin
-from tuneoff.report.formats import short_duration
-from tuneoff.report.placing import padded, time_ticks
-from tuneoff.report.style import EVALUATION, GREY, HEIGHT, TRAINING, WIDTH, styled, technique_styles
+from tuneoff.report.references import Reference, reference_rules
+from tuneoff.report.style import (
+    EVALUATION,
+    GREY,
+    HEIGHT,
+    TEXT,
+    TRAINING,
+    WIDTH,
+    legend_columns,
+    styled,
+    technique_styles,
+)
 from tuneoff.report.words import Words
 
 if TYPE_CHECKING:
@@ -16,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST_MARKED = 30
 MOST_LIGHT = 6
-LOG_RATIO = 8.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ def technique_drawing(frame: "pd.DataFrame", technique: str, place: str, split: 
     for metric in METRICS:
         x = alt.X("step", type="quantitative", title=say("axis.steps") if metric == METRICS[-1] else None)
         x = x.scale(domain=[0, last], nice=False).axis(format=",d", tickCount=6, tickMinStep=1)
-        y = _metric_axis(rows, metric, limit, say)
+        y = metric_axis(rows, metric, limit, say)
         color = alt.Color("label", type="nominal", title=None).scale(
             domain=list(labels.values()), range=[TRAINING, EVALUATION]
         )
@@ -95,10 +104,12 @@ def joint_drawing(
     place: str,
     split: str,
     say: Words,
+    lines: Sequence[Reference] = (),
 ) -> Drawing:
     """Return accuracy and loss on the watched split for all techniques, over steps or over seconds.
 
-    `frame` holds evaluation rows of `load_curves` of one model, not empty; `techniques` orders colours and legend.
+    `frame` holds evaluation rows of `load_curves` of one model, not empty; `techniques` orders colours and legend;
+    `lines` stand for chance and baselines, which are known of test alone.
     """
     import altair as alt
 
@@ -110,33 +121,47 @@ def joint_drawing(
     means = _concat([_technique_mean(rows[rows["technique"] == name]) for name in present])
     light = several and len(present) <= MOST_LIGHT
     limit = loss_limit(rows["loss"])
-    log = axis == "seconds" and _uneven(means)
+    log = axis == "seconds" and uneven(means)
     if log:
         rows, means = rows[rows["seconds"] > 0], means[means["seconds"] > 0]
+    at_once = instant(means, log) if axis == "seconds" else []
+    last = means.groupby("technique").tail(1)
+    # Its evaluations stand above each other: the last of them tells more than a vertical stroke.
+    lasting, points = means[~means["technique"].isin(at_once)], last[last["technique"].isin(at_once)]
     captions = [say("caption.curves", split=split)]
+    captions += [say("caption.instant")] if at_once else []
     captions += [say("caption.preparation")] if axis == "seconds" else []
     captions += [say("caption.seeds")] if light else []
     captions += [say("caption.cut", limit=say.number(f"{limit:.3g}"))] if limit is not None else []
     starts = means[(means["stage"] > 0) & (means["begins"])]
     captions += [say("caption.diamond"), say("caption.shared")] if len(starts) else []
     captions += [say("caption.failed")] if not rows["done"].all() else []
+    captions += [one.caption for one in lines]
     color = alt.Color("technique", type="nominal", title=None, sort=present)
     color = color.scale(domain=present, range=[styles[name][0] for name in present])
     dash = alt.StrokeDash("technique", type="nominal", title=None, sort=present)
     dash = dash.scale(domain=present, range=[list(styles[name][1]) for name in present])
-    legend: Any = {"orient": "bottom", "symbolStrokeWidth": 2.5, "columns": 2 if max(map(len, present)) > 16 else 3}
+    legend: Any = {
+        "orient": "bottom",
+        "symbolType": "stroke",
+        "symbolStrokeWidth": 2.5,
+        "columns": legend_columns(present),
+    }
     panels = []
     for metric in reversed(METRICS):
         encoding = {
-            "x": _x_axis(means, axis, log, metric == METRICS[0], say),
-            "y": _metric_axis(rows, metric, limit, say),
+            "x": x_axis(means, axis, log, metric == METRICS[0], say),
+            "y": metric_axis(rows, metric, limit, say, [one.accuracy for one in lines]),
             "color": color.legend(**legend),
             "strokeDash": dash.legend(**legend),
         }
-        layers = [_lines(rows, metric, 0.8, 0.3, encoding, ["stage", "seed"])] if light else []
-        layers.append(_lines(means, metric, 2.0, 1.0, encoding, ["stage"]))
+        layers = reference_rules(lines, "y", encoding["y"]) if metric == "accuracy" else []
+        layers += [_lines(rows, metric, 0.8, 0.3, encoding, ["stage", "seed"])] if light else []
+        layers.append(_lines(lasting, metric, 2.0, 1.0, encoding, ["stage"]))
+        if at_once:
+            layers.append(_marks(points, metric, encoding, "circle"))
         if len(starts):
-            layers.append(_diamonds(starts, metric, encoding))
+            layers.append(_marks(starts, metric, encoding, "diamond"))
         panels.append(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT + 30))
     chart = styled(alt.vconcat(*panels, spacing=14), say(f"chart.{axis}"), [place, *captions])
     return Drawing(chart, tuple(captions), _records(means, ["technique", "stage", column, *METRICS]))
@@ -154,49 +179,6 @@ def _technique_mean(rows: "pd.DataFrame") -> "pd.DataFrame":
     """The mean over done seeds, or the seeds themselves where none is done; `begins` marks a stage's first row."""
     means = seed_mean(rows, ["technique", "stage"]) if rows["done"].any() else rows
     return means.assign(begins=means["step"] == means.groupby("stage")["step"].transform("min"))
-
-
-def _uneven(means: "pd.DataFrame") -> bool:
-    totals = means.groupby("technique")["seconds"].max()
-    return bool(totals.max() > LOG_RATIO * totals.min())
-
-
-def _x_axis(means: "pd.DataFrame", axis: str, log: bool, titled: bool, say: Words) -> "alt.X":
-    import altair as alt
-
-    if axis == "steps":
-        x = alt.X("step", type="quantitative", title=say("axis.steps") if titled else None)
-        return x.scale(domain=[0, float(means["step"].max()) or 1.0], nice=False).axis(
-            format=",d", tickCount=6, tickMinStep=1
-        )
-    low, high = float(means["seconds"].min()), float(means["seconds"].max())
-    low, high = (low / 1.1, high * 1.1) if log else (0.0, high * 1.02 or 1.0)
-    return time_axis(low, high, log, titled, say)
-
-
-def time_axis(low: float, high: float, log: bool, titled: bool, say: Words) -> "alt.X":
-    """Return an x axis of the field `seconds` with ticks at round times, linear or logarithmic."""
-    import altair as alt
-
-    ticks = time_ticks(low, high, log)
-    names = ", ".join(f"'{tick:g}': '{short_duration(tick, say)}'" for tick in ticks)
-    title = say("axis.seconds.log" if log else "axis.seconds") if titled else None
-    x = alt.X("seconds", type="quantitative", title=title)
-    scale = alt.Scale(type="log" if log else "linear", domain=[low, high], nice=False)
-    return x.scale(scale).axis(values=ticks, labelExpr=f"({{{names}}})[format(datum.value, '~g')]", labelFlush=True)
-
-
-def _metric_axis(rows: "pd.DataFrame", metric: str, limit: float | None, say: Words) -> "alt.Y":
-    import altair as alt
-
-    values = rows[metric].dropna()
-    low, high = padded([float(values.min()), float(values.max())], 0.04) if len(values) else (0.0, 1.0)
-    if metric == "loss" and limit is not None:
-        high = limit
-    if metric == "accuracy":
-        low, high = max(0.0, low), min(1.0, high)
-    y = alt.Y(metric, type="quantitative", title=say(f"axis.{metric}"))
-    return y.scale(domain=[low, high], nice=False, zero=False).axis(tickCount=5)
 
 
 def _lines(
@@ -235,21 +217,21 @@ def _boundaries(starts: "pd.DataFrame", say: Words, named: bool) -> list["alt.Ch
     rule = chart.mark_rule(strokeDash=[5, 4], color=GREY).encode(x=alt.X("step", type="quantitative"))
     if not named:
         return [rule]
-    text = chart.mark_text(align="left", baseline="bottom", dx=0, dy=-3, color=GREY, fontSize=11)
+    text = chart.mark_text(align="left", baseline="bottom", dx=0, dy=-3, color=GREY, fontSize=TEXT)
     return [
         rule,
         text.encode(x=alt.X("step", type="quantitative"), y=alt.value(0), text=alt.Text("text", type="nominal")),
     ]
 
 
-def _diamonds(starts: "pd.DataFrame", metric: str, encoding: dict[str, Any]) -> "alt.Chart":
+def _marks(rows: "pd.DataFrame", metric: str, encoding: dict[str, Any], shape: str) -> "alt.Chart":
     import altair as alt
 
     x = encoding["x"].to_dict()["field"]
-    chart = alt.Chart(_inline(starts[starts[metric].notna()], [x, metric, "technique"]))
-    marks = chart.mark_point(shape="diamond", size=70, filled=True, opacity=1, clip=True)
-    diamonds: alt.Chart = marks.encode(x=encoding["x"], y=encoding["y"], color=encoding["color"])
-    return diamonds
+    chart = alt.Chart(_inline(rows[rows[metric].notna()], [x, metric, "technique"]))
+    marks = chart.mark_point(shape=shape, size=70, filled=True, opacity=1, clip=True)
+    points: alt.Chart = marks.encode(x=encoding["x"], y=encoding["y"], color=encoding["color"])
+    return points
 
 
 def _inline(rows: "pd.DataFrame", columns: Sequence[str]) -> "alt.InlineData":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tuneoff.report.away_tables import away_table
-from tuneoff.report.formats import count, mean_spread, plain
+from tuneoff.report.formats import count, decimals, mean_spread, plain
 from tuneoff.report.places import by_task, of_task, several_tasks, task_names
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
@@ -151,7 +151,8 @@ def _head_norm(stages: Sequence[Mapping[str, Any]], say: Words) -> Cell:
 def _trend(found: Mapping[str, Any], say: Words) -> Cell:
     if found["slope"] is None:
         return Cell(say("details.untold", reason=say.kept("reason", found["reason"])))
-    interval = {name: say.number(f"{found[name]:+.2g}") for name in ("slope", "low", "high")}
+    places = decimals((found["high"] - found["low"]) / 2)
+    interval = {name: say.number(f"{found[name]:+.{places}f}") for name in ("slope", "low", "high")}
     return Cell(say("details.slope", verdict=say(VERDICTS[found["verdict"]]), **interval), found["slope"])
 
 

@@ -133,7 +133,7 @@ ENGLISH: Mapping[str, str] = {
     "value.yes": "yes",
     "value.no": "no",
     "value.none": "none",
-    "value.interval": "{low}–{high}",
+    "value.interval": "{low} to {high}",
     "value.range": "{mean} ({max})",
     "unit.hours": "{hours} h {minutes:02d} min {seconds:02d} s",
     "unit.minutes": "{minutes} min {seconds:02d} s",

@@ -3,8 +3,8 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,13 @@ from tuneoff.report.error_section import error_parts
 from tuneoff.report.filters import filters
 from tuneoff.report.methods import methods
 from tuneoff.report.pair_tables import pair_tables
-from tuneoff.report.places import by_task, several_tasks
+from tuneoff.report.places import by_task, several_tasks, task_names
 from tuneoff.report.rank_tables import over_tasks_pairs, over_tasks_tables
 from tuneoff.report.sentences import lead, protocol_sentences
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
+from tuneoff.report.style import FIGURE
 from tuneoff.report.table import Table
-from tuneoff.report.tables import results_table
+from tuneoff.report.tables import model_label, results_table, several_models
 from tuneoff.report.words import WORDS, Words
 from tuneoff.words import visible
 
@@ -54,6 +55,11 @@ class Picture:
     height: int
     description: str
     csv: str | None = None
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is wider than the others, so that it scrolls where there is little room."""
+        return self.width > FIGURE
 
     @classmethod
     def of(cls, figure: Figure, svg: str | None, say: Words) -> "Picture":
@@ -107,11 +113,58 @@ def _classes(results: Mapping[str, Any], say: Words) -> list[str]:
 
 
 def _notes(results: Mapping[str, Any], say: Words) -> list[str]:
-    """What is to be known of the data, each note once; of several tasks each names its own."""
-    several = several_tasks(results)
-    said = [(task["name"], say.kept("note", note)) for task in results["tasks"] for note in task["notes"]]
-    notes = [say("pairs.model", model=name, text=note) if several else note for name, note in said]
-    return list(dict.fromkeys(notes))
+    """What is to be known of the data, each note once; one that is not about all of several tasks names its own."""
+    about: dict[str, list[str]] = {}
+    for task in results["tasks"]:
+        for note in task["notes"]:
+            about.setdefault(say.kept("note", note), []).append(task["name"])
+    whole = set(task_names(results))
+    return [
+        note if set(names) == whole else say("pairs.model", model=", ".join(dict.fromkeys(names)), text=note)
+        for note, names in about.items()
+    ]
+
+
+def _pairs(tables: Sequence[Table], short: Collection[str]) -> tuple[list[Table], list[str]]:
+    """The tables of pairs without what is left out of a report, and what explains them all: it stands once, below."""
+    shown = [table for table in tables if table.rows]
+    common = [text for text in shown[0].explanations if all(text in one.explanations for one in shown)] if shown else []
+    return [
+        replace(
+            one,
+            findings=[text for text in one.findings if text not in short],
+            explanations=[text for text in one.explanations if text not in common],
+        )
+        for one in shown
+    ], common
+
+
+Group = tuple[str | None, Mapping[str, str], Sequence[Picture]]
+
+
+def _grouped(pictures: Sequence[Picture], results: Mapping[str, Any], say: Words) -> list[Group]:
+    """Pictures by model and task, each group with a title and what it is about; a single group has no title."""
+    groups: dict[tuple[str, str | None], list[Picture]] = {}
+    for picture in pictures:
+        groups.setdefault((picture.figure.model, picture.figure.task), []).append(picture)
+    if len(groups) < 2:
+        return [(None, {}, pictures)]
+    labels = {task["name"]: say.kept("task", str(task["label"] or task["name"])) for task in results["tasks"]}
+    models = {model["name"]: model_label(model) for model in results["models"]}
+    found: list[Group] = []
+    for (model, task), own in groups.items():
+        about = {"model": model, **({"task": task} if task else {})}
+        parts = [models[model]] if several_models(results) else []
+        if several_tasks(results):
+            parts.append(labels[task] if task else say("html.over_tasks"))
+        found.append((", ".join(parts), about, own))
+    return found
+
+
+def shortened(comparisons: Sequence[Mapping[str, Any]], say: Words) -> set[str]:
+    """Return the sentences that send to the report for what else was found, which the report itself does not say."""
+    sentences = [sentence for comparison in comparisons for sentence in comparison["sentences"]]
+    return {say(one["id"], **one["values"]) for one in sentences if one["id"] == "summary.more"}
 
 
 def template(name: str) -> "Template":
@@ -142,6 +195,8 @@ def render(
     embedded = [Picture.of(figure, svg, say) for figure, svg in pictures]
     study = results["study"]
     table, first = results_table(results, say), conclusion(results, say)
+    short = shortened(results["comparisons"], say)
+    pairs, shared = _pairs(pair_tables(results, say), short)
     return template(TEMPLATE).render(
         say=say,
         results=results,
@@ -149,11 +204,12 @@ def render(
         **page_parts(live),
         filters=filters(results, say),
         conclusion=first,
-        lead=[sentence for sentence in lead(results, table, say) if sentence not in first],
+        lead=[sentence for sentence in lead(results, table, say, bool(first)) if sentence not in {*first, *short}],
         table=table,
-        techniques=[picture for picture in embedded if picture.figure.technique],
-        together=[picture for picture in embedded if not picture.figure.technique],
-        pairs=[one for one in pair_tables(results, say) if one.rows],
+        techniques=_grouped([picture for picture in embedded if picture.figure.technique], results, say),
+        together=_grouped([picture for picture in embedded if not picture.figure.technique], results, say),
+        pairs=pairs,
+        pairs_said=shared,
         over_tasks=[*over_tasks_tables(results, say), *over_tasks_pairs(results, say)],
         choices=choices(results, say),
         sections=detail_sections(results, say),

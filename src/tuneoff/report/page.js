@@ -41,7 +41,18 @@
       link.textContent = heading.textContent;
     });
     contents.hidden = false;
+    document.body.classList.add("listed");
   }
+
+  /* On paper every part is open; examples stay as the reader left them. */
+  const folded = [];
+  addEventListener("beforeprint", () => {
+    for (const part of all("details.part:not([open])")) {
+      part.open = true;
+      folded.push(part);
+    }
+  });
+  addEventListener("afterprint", () => folded.splice(0).forEach(part => { part.open = false; }));
 
   /* The examples of one slice. */
   for (const select of all("select[data-slices]")) {

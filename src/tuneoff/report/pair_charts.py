@@ -8,28 +8,34 @@ from tuneoff.report.formats import chance
 from tuneoff.report.groups import Group, columns, maximal_groups, telling_most
 from tuneoff.report.pair_tables import superiority_kinds
 from tuneoff.report.placing import padded
-from tuneoff.report.style import DIVERGING, GREY, WIDTH, styled, technique_styles
+from tuneoff.report.references import Reference, reference_rules
+from tuneoff.report.style import DIVERGING, GREY, LABELS, TEXT, plot_width, styled, technique_styles
 from tuneoff.report.words import Words
 
 if TYPE_CHECKING:
     import altair as alt
 
-ROW, BAR, CELL = 22, 12, 32
+ROW, BAR, CELL = 22, 12, 34
 MOST_BARS = 20
+SPACING = 8
 MOST_TECHNIQUES = 15
-LABELS = 230
 BOUNDS = ("low", "high")
 Row = Mapping[str, Any]
 
 
 def ranks_drawing(
-    rows: Sequence[Row], comparison: Row, techniques: Sequence[str], place: str, say: Words
+    rows: Sequence[Row],
+    comparison: Row,
+    techniques: Sequence[str],
+    place: str,
+    say: Words,
+    lines: Sequence[Reference] = (),
 ) -> Drawing | None:
     """Return techniques by accuracy, the highest on top, with intervals; bars join groups of which none is told apart.
 
     `rows` are `techniques` of the results of one model, `comparison` is its entry of `comparisons`; `techniques`
-    orders the colours. Each bar is a maximal group without a pair of kind `better`; where there are more than
-    MOST_BARS, those that tell most are drawn. None where no pair was compared.
+    orders the colours; `lines` stand for chance and baselines. Each bar is a maximal group without a pair of kind
+    `better`; where there are more than MOST_BARS, those that tell most are drawn. None where no pair was compared.
 
     The critical-difference chart of J. Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7
     (2006), 1-30, figure 1, for one task: on the axis are accuracies, not mean ranks, and each pair has its own test, so
@@ -45,10 +51,11 @@ def ranks_drawing(
     shown = telling_most(groups, MOST_BARS)
     height = ROW * len(names)
     y = alt.Y("technique", type="nominal", title=None).scale(type="point", domain=names, padding=0.5)
-    left = _intervals(order, techniques, y, say).properties(width=WIDTH, height=height)
+    width = plot_width(names, bars_width(shown) + SPACING if shown else 0)
+    left = _intervals(order, techniques, y, say, lines).properties(width=width, height=height)
     charts = [left, *([bars(shown, names, y).properties(height=height)] if shown else [])]
-    chart = alt.hconcat(*charts, spacing=8)
-    captions = _ranks_captions(order, comparison, groups, shown, say)
+    chart = alt.hconcat(*charts, spacing=SPACING)
+    captions = [*_ranks_captions(order, comparison, groups, shown, say), *(one.caption for one in lines)]
     data = [{**value, "bars": _bars_of(place, shown)} for place, value in enumerate(_values(order))]
     return Drawing(styled(chart, say("chart.ranks"), [place, *captions]), tuple(captions), data)
 
@@ -82,12 +89,13 @@ def _values(order: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _intervals(
-    order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words
+    order: Sequence[Row], techniques: Sequence[str], y: "alt.Y", say: Words, lines: Sequence[Reference]
 ) -> "alt.LayerChart | alt.FacetChart":
     import altair as alt
 
     values = _values(order)
-    domain = padded([value[key] for value in values for key in ("accuracy", *BOUNDS) if value[key] is not None], 0.04)
+    known_values = [value[key] for value in values for key in ("accuracy", *BOUNDS) if value[key] is not None]
+    domain = padded([*known_values, *(one.accuracy for one in lines)], 0.04)
     scale = alt.Scale(domain=list(domain), nice=False, zero=False)
     axis: dict[str, Any] = {
         "type": "quantitative",
@@ -105,9 +113,15 @@ def _intervals(
     rule = alt.Chart(alt.InlineData(values=known)).mark_rule(strokeWidth=2, opacity=0.7)
     point = alt.Chart(alt.InlineData(values=values)).mark_circle(size=90, opacity=1)
     return alt.layer(
+        *reference_rules(lines, "x", alt.X("accuracy", **axis)),
         rule.encode(x=alt.X("low", **axis), x2=alt.X2("high"), **shared),
         point.encode(x=alt.X("accuracy", **axis), **shared),
     )
+
+
+def bars_width(groups: Sequence[Group]) -> float:
+    """Return how wide the bars of these groups are, in pixels."""
+    return float(BAR * (max(columns(groups)) + 1))
 
 
 def bars(groups: Sequence[Group], names: Sequence[str], y: "alt.Y") -> "alt.LayerChart | alt.FacetChart":
@@ -119,7 +133,7 @@ def bars(groups: Sequence[Group], names: Sequence[str], y: "alt.Y") -> "alt.Laye
         for number, (group, column) in enumerate(zip(groups, columns(groups), strict=True))
         for member in group
     ]
-    width = BAR * (max(value["column"] for value in values) + 1)
+    width = bars_width(groups)
     x = alt.X("column", type="quantitative", axis=None)
     x = x.scale(domain=[-0.5, width / BAR - 0.5], nice=False, zero=False)
     data = alt.Chart(alt.InlineData(values=values))
@@ -161,7 +175,7 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
     if not comparison["pairs"] or len(names) > MOST_TECHNIQUES:
         return None
     values = _cells(comparison, say)
-    side = max(CELL, min(2 * CELL, WIDTH / len(names))) * len(names)
+    side = max(CELL, min(2 * CELL, plot_width(names) / len(names))) * len(names)
     axes: dict[str, Any] = {"type": "nominal", "title": None}
     scale = alt.Scale(domain=names, padding=0.04)
     look: dict[str, Any] = {"labelLimit": LABELS, "ticks": False, "domain": False, "grid": False}
@@ -176,7 +190,7 @@ def superiority_drawing(rows: Sequence[Row], comparison: Row, place: str, say: W
         layers.append(own.mark_rect(**frame).encode(x=x, y=y, color=color))
         for ink in ("#000", "#fff"):
             text = own.transform_filter(f"datum.ink == '{ink}'")
-            marks = text.mark_text(color=ink, fontSize=11, fontWeight="bold" if apart else "normal")
+            marks = text.mark_text(color=ink, fontSize=TEXT, fontWeight="bold" if apart else "normal")
             layers.append(marks.encode(x=x, y=y, text=alt.Text("text", type="nominal")))
     chart = alt.layer(*layers).properties(width=side, height=side)
     captions = [say(f"caption.superiority{kind}") for kind in superiority_kinds(comparison["pairs"])]

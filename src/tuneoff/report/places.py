@@ -72,3 +72,12 @@ def place_label(results: Results, model: str, task: str) -> str:
     labels = {one["name"]: str(one.get("label") or one["name"]) for one in results["models"]}
     named = [labels[model]] if len(labels) > 1 else []
     return ", ".join([*named, *([task] if several_tasks(results) else [])])
+
+
+def guessing_tasks(results: Results) -> set[str]:
+    """Return the tasks on which nothing beats guessing; all of them where the notice names none."""
+    found: set[str] = set()
+    for notice in results["study"].get("notices") or []:
+        if notice["id"] in ("guessing", "guessing_any"):
+            found |= set(notice.get("tasks") or task_names(results))
+    return found

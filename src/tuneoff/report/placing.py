@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tuneoff.report.style import LETTER
+
 ROUND_SECONDS = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
     *(3600, 7200, 10800, 21600, 43200, 86400),
 )
-LINE = 16.0
-LETTER = 6.7
+LINE = 17.0
 GAP = 11.0
 RADIUS = 6.0
 
@@ -85,6 +86,11 @@ def place_labels(labels: Sequence[Label], width: float, height: float, drawn: Se
     return _stacked(labels, width, height) if placed is None else placed
 
 
+def covers_any(labels: Sequence[Label], drawn: Sequence[Box]) -> bool:
+    """Return whether a label stands on something that is drawn."""
+    return any(_crosses(label, box) for label in labels for box in drawn)
+
+
 def _beside(labels: Sequence[Label], width: float, height: float, drawn: Sequence[Box]) -> list[Label] | None:
     placed: list[Label] = []
     for label in labels:
@@ -110,7 +116,7 @@ def _places(label: Label, width: float, height: float) -> Iterator[Label]:
             for left in (False, True):
                 place = replace(label, y=label.y + away, left=left)
                 start, end = place.covers()
-                if start >= 0 and end <= width and LINE / 2 <= place.y <= height - LINE / 2:
+                if start >= 0 and end <= width and LINE <= place.y <= height - LINE:
                     yield place
 
 

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from tuneoff.evidence.choice import COSTS as ALL_COSTS
 from tuneoff.evidence.choice import Candidate, Cost, pareto_front
-from tuneoff.report.curve_charts import Drawing, time_axis
+from tuneoff.report.curve_axes import time_axis
+from tuneoff.report.curve_charts import Drawing
 from tuneoff.report.formats import short_count, size
-from tuneoff.report.placing import GAP, LINE, Label, count_ticks, padded, padded_log, place_labels
-from tuneoff.report.style import GREY, WIDTH, styled, technique_styles
+from tuneoff.report.placing import GAP, LINE, Label, count_ticks, covers_any, padded, padded_log, place_labels
+from tuneoff.report.style import GREY, PALETTE, TEXT, WIDTH, legend_columns, styled, technique_styles
 from tuneoff.report.words import Words
 
 if TYPE_CHECKING:
     import altair as alt
 
 LEAST_HEIGHT = 280.0
+FAR = 1.5  # lines that a label may stand above or below its point
 COSTS: Mapping[str, Cost] = {"time": "seconds", "parameters": "trained_parameters", "memory": "memory_bytes"}
 Row = Mapping[str, Any]
 
@@ -43,9 +45,10 @@ def point_drawing(
     height = max(LEAST_HEIGHT, LINE * (len(means) + 1))
     x_range = padded_log([point[cost] for point in seeds])
     y_range = padded([point["accuracy"] for point in seeds] + [bar[end] for bar in bars for end in ("low", "high")])
-    x, color = _x_axis(cost, x_range, say), _color(means, techniques)
-    y, low = (_y_axis(field, y_range, say) for field in ("accuracy", "low"))
     front = _front(means, cost)
+    labels = _labels(means, front, cost, x_range, y_range, height)
+    x, color = _x_axis(cost, x_range, say), _color(means, techniques, legend=labels is None)
+    y, low = (_y_axis(field, y_range, say) for field in ("accuracy", "low"))
     layers: list[alt.Chart] = []
     if len(front) > 1:
         line = alt.Chart(alt.InlineData(values=front)).mark_line(interpolate="step-after", strokeWidth=1, color=GREY)
@@ -59,7 +62,7 @@ def point_drawing(
         layers.append(bar.encode(x=x, y=low, y2=alt.Y2("high"), color=color))
     large = alt.Chart(alt.InlineData(values=means)).mark_circle(size=130, opacity=1)
     layers.append(large.encode(x=x, y=y, color=color))
-    layers += _labels(means, front, cost, x_range, y_range, height)
+    layers += labels or []
     chart = alt.layer(*layers).properties(width=WIDTH, height=height)
     captions = _captions(rows, several, bool(bars), len(front) > 1, say)
     own = [{"of": "seed", **point} for point in seeds] if several else []
@@ -114,12 +117,19 @@ def _front(means: Sequence[Row], cost: Cost) -> list[Row]:
     return sorted((point for point in means if point["technique"] in names), key=lambda point: float(point[cost]))
 
 
-def _color(means: Sequence[Row], techniques: Sequence[str]) -> "alt.Color":
+def _color(means: Sequence[Row], techniques: Sequence[str], legend: bool) -> "alt.Color":
     import altair as alt
 
     styles = technique_styles(techniques)
     names = [point["technique"] for point in means]
-    return alt.Color("technique", type="nominal", legend=None).scale(
+    below: dict[str, Any] = {
+        "orient": "bottom",
+        "symbolType": "circle",
+        "symbolSize": 110,
+        "columns": legend_columns(names),
+    }
+    shown = alt.Legend(title=None, **below) if legend else None
+    return alt.Color("technique", type="nominal", legend=shown).scale(
         domain=names, range=[styles[name][0] for name in names]
     )
 
@@ -153,8 +163,12 @@ def _labels(
     x_range: tuple[float, float],
     y_range: tuple[float, float],
     height: float,
-) -> list["alt.Chart"]:
-    """Each technique's name beside its point, with a thin line to it where the name had to move."""
+) -> list["alt.Chart"] | None:
+    """Each technique's name beside its point, with a thin line to it where the name had to move.
+
+    None where one would have to move far, so that its line would cross other points, or would stand on a bar: a legend
+    then tells which is which, unless techniques are so many that they share colours.
+    """
     import altair as alt
 
     def across(point: Row) -> float:
@@ -169,13 +183,17 @@ def _labels(
     for one, other in pairwise(front):
         drawn.append((across(one), across(other), down(one["accuracy"]), down(one["accuracy"])))
     layers: list[alt.Chart] = []
-    for before, label in zip(wanted, place_labels(wanted, WIDTH, height, drawn), strict=True):
+    placed = place_labels(wanted, WIDTH, height, drawn)
+    far = any(abs(label.y - before.y) > FAR * LINE for before, label in zip(wanted, placed, strict=True))
+    if (far or covers_any(placed, drawn)) and len(wanted) <= len(PALETTE):
+        return None
+    for before, label in zip(wanted, placed, strict=True):
         end = label.x + (-GAP if label.left else GAP)
         data = alt.InlineData(values=[{"text": label.text}])
         if abs(label.y - before.y) > LINE / 3:
             rule = alt.Chart(data).mark_rule(color=GREY, strokeWidth=0.7)
             ends = {"x2": alt.value(end), "y2": alt.value(label.y)}
             layers.append(rule.encode(x=alt.value(before.x), y=alt.value(before.y), **ends))
-        text = alt.Chart(data).mark_text(align="right" if label.left else "left", baseline="middle", fontSize=12)
+        text = alt.Chart(data).mark_text(align="right" if label.left else "left", baseline="middle", fontSize=TEXT)
         layers.append(text.encode(x=alt.value(end), y=alt.value(label.y), text=alt.Text("text", type="nominal")))
     return layers

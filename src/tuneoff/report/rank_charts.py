@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from tuneoff.report.curve_charts import Drawing
 from tuneoff.report.groups import maximal_groups, telling_most
-from tuneoff.report.pair_charts import LABELS, MOST_BARS, ROW, apart, bars
-from tuneoff.report.style import GREY, WIDTH, styled, technique_styles
+from tuneoff.report.pair_charts import MOST_BARS, ROW, SPACING, apart, bars, bars_width
+from tuneoff.report.style import GREY, LABELS, TEXT, plot_width, styled, technique_styles
 from tuneoff.report.words import Words
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ def over_tasks_drawing(ranked: Row, techniques: Sequence[str], place: str, say: 
     shown = telling_most(groups, MOST_BARS)
     height = ROW * len(names)
     y = alt.Y("technique", type="nominal", title=None).scale(type="point", domain=names, padding=0.5)
-    left = _ranks(order, techniques, y, say).properties(width=WIDTH, height=height)
+    width = plot_width(names, bars_width(shown) + SPACING if shown else 0)
+    left = _ranks(order, techniques, y, say).properties(width=width, height=height)
     chart: alt.VConcatChart | alt.HConcatChart
     joined = [left, *([bars(shown, names, y).properties(height=height)] if shown else [])]
-    chart = alt.hconcat(*joined, spacing=8)
+    chart = alt.hconcat(*joined, spacing=SPACING)
     if not few:
-        ruler = _ruler(ranked["critical_difference"], len(names), say).properties(width=WIDTH, height=RULER)
+        ruler = _ruler(ranked["critical_difference"], len(names), say).properties(width=width, height=RULER)
         chart = alt.vconcat(ruler, chart, spacing=4)
     captions = _captions(ranked, few, bool(groups), say)
     return Drawing(styled(chart, say("chart.tasks"), [place, *captions]), tuple(captions))
@@ -93,5 +94,5 @@ def _ruler(difference: float, count: int, say: Words) -> "alt.LayerChart | alt.F
     )
     x = alt.X("low", **_axis(count, axis=None))
     rule = alt.Chart(data).mark_rule(strokeWidth=2.5, color=GREY).encode(x=x, x2=alt.X2("high"), y=alt.value(RULER - 6))
-    text = alt.Chart(data).mark_text(align="left", baseline="bottom", fontSize=12, color=GREY)
+    text = alt.Chart(data).mark_text(align="left", baseline="bottom", fontSize=TEXT, color=GREY)
     return alt.layer(rule, text.encode(x=x, y=alt.value(RULER - 9), text=alt.Text("text", type="nominal")))

@@ -137,7 +137,7 @@ RUSSIAN: Mapping[str, str] = {
     "value.yes": "да",
     "value.no": "нет",
     "value.none": "нет",
-    "value.interval": "{low}–{high}",
+    "value.interval": "от {low} до {high}",
     "value.range": "{mean} ({max})",
     "unit.hours": "{hours} ч {minutes:02d} мин {seconds:02d} с",
     "unit.minutes": "{minutes} мин {seconds:02d} с",

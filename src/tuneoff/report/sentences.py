@@ -14,8 +14,11 @@ from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
 
-def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
-    """Return what was compared, the verdicts, and which technique has the highest mean accuracy in the table."""
+def lead(results: Results, table: Table, say: Words = WORDS, concluded: bool = False) -> list[str]:
+    """Return what was compared, the verdicts, and which technique has the highest mean accuracy in the table.
+
+    The last is left out where it has been said above: after a conclusion.
+    """
     study = results["study"]
     names = [technique["name"] for technique in study["techniques"]]
     models = listed([model_label(model) for model in results["models"]], say)
@@ -31,7 +34,7 @@ def lead(results: Results, table: Table, say: Words = WORDS) -> list[str]:
         return [first, say("lead.none")]
     found = [first, *guessing(results, say), *table.findings]
     if not several_tasks(results):
-        return [*found, *_outcome(results, table, say)]
+        return [*found, *([] if concluded else _outcome(results, table, say))]
     return [*found, *(text for model in results["models"] for text in within_tasks(results, model["name"], say))]
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from tuneoff.errors import StoreError
 from tuneoff.evidence.side_by_side import ReadStudy, SameTask, differing_settings, read_studies, same_tasks
 from tuneoff.report.charts import Figure
 from tuneoff.report.formats import count, duration, mean_spread, plain
-from tuneoff.report.html import Picture, page_parts, template
+from tuneoff.report.html import Picture, page_parts, shortened, template
 from tuneoff.report.pair_charts import ranks_drawing
 from tuneoff.report.pair_tables import pair_table
 from tuneoff.report.table import Cell, Column, Table
@@ -66,7 +66,9 @@ def _render(
     names = [study.name for study in studies]
     pictures = [Picture.of(figure, svgs.get(figure.name), say) for figure in figures]
     parts = [_part(task, [one for one in pictures if one.figure.model == task.name], say) for task in tasks]
-    lead = [say("side.lead", studies=_and(names, say)), *_findings(tasks, say)]
+    short = shortened([comparison for task in tasks for comparison in task.comparisons], say)
+    found = [sentence for sentence in _findings(tasks, say) if sentence not in short]
+    lead = [say("side.lead", studies=_and(names, say)), *found]
     version = studies[0].results["environment"].get("tuneoff") or say("value.unknown")
     return template(TEMPLATE).render(
         say=say,
@@ -97,6 +99,8 @@ def _findings(tasks: Sequence[SameTask], say: Words) -> list[str]:
 
 def _part(task: SameTask, pictures: Sequence[Picture], say: Words) -> TaskPart:
     notes = [say("side.pairs.note")] if task.comparisons else []
+    joined = [entry for comparison in task.comparisons for entry in comparison["joined"]]
+    notes += [say("side.joined", entries="; ".join(joined))] if joined else []
     notes += [say("side.alone", studies=_and([name], say)) for name in task.alone]
     pairs = [
         pair_table(say("side.pairs", studies=_and(comparison["studies"], say)), comparison, say)
@@ -151,16 +155,28 @@ def _cells(row: Row, models: bool, say: Words) -> list[Cell]:
 def _settings_table(studies: Sequence[ReadStudy], say: Words) -> Table:
     columns = [Column("property", say("column.property")), *(Column(study.name, study.name) for study in studies)]
     rows = [
-        [Cell(name, name), *(Cell("" if value is None else plain(value, say)) for value in values)]
+        [Cell(name, name), *(Cell("" if value is None else _setting(value, say)) for value in values)]
         for name, values in differing_settings(studies)
     ]
     caption = say("side.settings.caption" if rows else "side.settings.none")
     return Table("settings", say("side.settings"), columns, rows, [caption])
 
 
+def _setting(value: Any, say: Words) -> str:
+    """A setting as text; of a file elsewhere its name alone, since folders may name a person."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {_setting(inner, say)}" for name, inner in value.items())
+    return _own_path(PurePath(value)) if isinstance(value, str) and PurePath(value).is_absolute() else plain(value, say)
+
+
+def _own_path(path: PurePath) -> str:
+    """A path below the folder that the command was given in; of any other its last part."""
+    return path.name if path.is_absolute() or ".." in path.parts else path.as_posix()
+
+
 def _folders_table(studies: Sequence[ReadStudy], say: Words) -> Table:
     columns = [Column("study", say("column.study")), Column("folder", say("column.folder"))]
-    rows = [[Cell(study.name), Cell(str(study.store.root))] for study in studies]
+    rows = [[Cell(study.name), Cell(_own_path(study.store.root))] for study in studies]
     return Table("folders", say("side.folders"), columns, rows)
 
 
@@ -168,7 +184,9 @@ def _figures(task: SameTask, say: Words) -> list[Figure]:
     """The accuracies of each set of studies with the same test rows; of the task's name as model, for the page."""
     found = []
     for number, comparison in enumerate(task.comparisons, start=1):
-        rows = [{**row, "technique": row["entry"]} for row in task.rows if row["study"] in comparison["studies"]]
+        own = [row for row in task.rows if row["study"] in comparison["studies"]]
+        # Of runs that gave the same answers one is drawn: the first.
+        rows = list({row["entry"]: {**row, "technique": row["entry"]} for row in reversed(own)}.values())[::-1]
         place = say("side.figure", task=say.kept("task", task.label), studies=_and(comparison["studies"], say))
         drawing = ranks_drawing(rows, comparison, [row["technique"] for row in rows], place, say)
         if drawing is not None:

@@ -15,6 +15,8 @@ SIDE: Mapping[str, str] = {
     "side.pairs.note": "These studies were measured on the same test rows, so their techniques are compared example "
     "by example, as within one study; all pairs are one family. A pair of different studies also differs in "
     "their settings.",
+    "side.joined": "Trained in several studies with the same seeds and the same answers, so one technique in the "
+    "pairs: {entries}.",
     "side.alone": "No other study here was measured on the test rows of {studies}, so no paired test can be made with "
     "it; its accuracies can be set beside the others with their intervals only.",
     "side.ranks": "Accuracies of all studies, and which cannot be told apart",

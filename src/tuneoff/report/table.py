@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
+    "−": "$-$",
     "—": "---",
     # After a line's end LaTeX would take them for an option of it.
     "[": "{[}",
@@ -109,6 +110,15 @@ class Table:
                 _mark(members, place, column.better == "high")
         return replace(self, rows=rows)
 
+    def unmarked(self, columns: Collection[str], groups: Collection[str] | None = None) -> "Table":
+        """Return the table without marks in the named columns, in all rows or in those of some groups."""
+        rows = [list(row) for row in self.rows]
+        places = [place for place, column in enumerate(self.columns) if column.name in columns]
+        for row, of in zip(rows, self.group or [""] * len(rows), strict=True):
+            for place in places if groups is None or of in groups else ():
+                row[place] = replace(row[place], best=False)
+        return replace(self, rows=rows)
+
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries of raw values, standard deviations under '<column>_sd'."""
         records = []
@@ -133,8 +143,7 @@ def _mark(rows: Sequence[list[Cell]], place: int, high: bool) -> None:
     values = [value for row in rows if isinstance(value := row[place].value, int | float)]
     if len(values) < 2:
         return
-    target = max(values) if high else min(values)
-    shown = {_mean(row[place]) for row in rows if row[place].value == target}
+    shown = {_mean(row[place]) for row in rows if row[place].value == (max if high else min)(values)}
     for row in rows:
         cell = row[place]
         if cell.value is not None and _mean(cell) in shown:
@@ -279,12 +288,9 @@ class TerminalTable:
             heading = title.replace(" ", "\n") if column.numeric else title
             widest = max([len(line) for line in heading.split("\n")] + [row[place].cell_len for row in texts])
             free = column.name in ("model", "note", "verdict")
-            shown.add_column(
-                Text(heading),
-                justify="right" if column.numeric else "left",
-                no_wrap=not free,
-                min_width=min(FREE_WIDTH, widest) if free else widest,
-            )
+            width = min(FREE_WIDTH, widest) if free else widest
+            justify: Literal["right", "left"] = "right" if column.numeric else "left"
+            shown.add_column(Text(heading), justify=justify, no_wrap=not free, min_width=width)
         for row in texts:
             shown.add_row(*row)
         return shown

@@ -11,7 +11,8 @@ from tuneoff.report.russian import RUSSIAN
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "ru": RUSSIAN}
 """The languages of reports, by their codes (ISO 639-1)."""
-NARROW_SPACE = "\u202f"
+NARROW_SPACE, MINUS = "\u202f", "\u2212"
+_SIGNED_ZERO = re.compile(r"[-+]0*\.?0*(?![\d.,e])")
 KINDS = ("note", "reason", "metrics", "facts")
 """The fields of texts that were kept which hold such a text themselves, of the kind of that name."""
 NUMBER, FACTS = r"[-+]?[\d,.]+(?:e[-+]?\d+)?", r"(?:step|learning rate) .+"
@@ -40,7 +41,11 @@ class Words:
         return self._formatter.vformat(self._messages[message], (), values)
 
     def number(self, text: str) -> str:
-        """Return a number that was written as Python does ('1,234.5') with the language's marks ('1 234,5')."""
+        """Return a number that was written as Python does ('-1,234.5') with the language's marks ('−1 234,5').
+
+        Below zero it has a minus, which is not a hyphen; a zero has no sign.
+        """
+        text = text[1:] if _SIGNED_ZERO.match(text) else f"{MINUS}{text[1:]}" if text.startswith("-") else text
         return text.translate(_AS_RUSSIAN) if self.language == "ru" else text
 
     def kept(self, kind: str, text: str) -> str:
