@@ -124,7 +124,7 @@ def test_the_details_show_the_numbers_of_results(known):
     row["head_norms"] = [{"chain": "lora", "norm": row["head_norms"][0]["norm"] | {"n": 0, "mean": None}}]
     assert texts(details_table(results))[0][-1] == "—"
     russian = texts(details_table(results, Words("ru")))[0]
-    assert russian[2] == "ещё падают: -0,031 (от -0,05 до -0,011)"
+    assert russian[2] == "ещё падают: −0,031 (от −0,050 до −0,011)"
     row["trend"] |= {"slope": None, "reason": "a slope with an interval needs 3 evaluations"}
     row["calibration"] |= {"reason": "too few rows"}
     row["calibration"]["loss"] |= {"n": 1}

@@ -61,7 +61,8 @@ def test_a_benchmarks_own_metric_has_a_column_with_its_interval(tmp_path, made_u
         mean, interval = row["metrics"][metric]["mean"], row["metric_intervals"][metric]
         assert interval["covers"] == "seeds and examples" and interval["low"] < mean < interval["high"]
         assert shown[place].value == raw[metric] == mean
-        assert shown[place + 1].text == f"{interval['low']:.3f}–{interval['high']:.3f}"
+        written = f"{interval['low']:.3f} to {interval['high']:.3f}"
+        assert shown[place + 1].text == written.replace("-", "\u2212")
         assert (raw[f"{metric}_low"], raw[f"{metric}_high"]) == (interval["low"], interval["high"])
 
 
@@ -70,7 +71,7 @@ def test_tasks_that_are_reported_by_accuracy_alone_have_no_such_column(tmp_path,
     results = build_results(made_up(techniques=("lora",), tasks=tasks, classes=("a", "b")).write(tmp_path))
     assert [task["metric"] for task in results["tasks"]] == ["mcc", None]
     texts_of_mcc = texts(results_table(results), "mcc_interval")
-    assert "–" in texts_of_mcc[0] and texts_of_mcc[1] == ""
+    assert " to " in texts_of_mcc[0] and texts_of_mcc[1] == ""
 
 
 def test_cells_are_means_with_spread(five):
