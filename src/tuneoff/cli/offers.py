@@ -63,6 +63,9 @@ def techniques(
     model: Annotated[
         str | None, typer.Option("--model", metavar="ID_OR_DIR", help="Count what each trains of this model.")
     ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="A type of peft: its fields, as peft explains them.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """List the ways of fine-tuning; with a name, what a study can set of it, and with a model, what each trains of it.
@@ -72,7 +75,7 @@ def techniques(
     with plain_errors():
         from tuneoff.commands.techniques import techniques_command
 
-        techniques_command(name, model=model, as_json=json)
+        techniques_command(name, model=model, kind=kind, as_json=json)
 
 
 @app.command()

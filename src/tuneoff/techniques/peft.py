@@ -35,8 +35,10 @@ class PeftSettings(StageSettings):
     @field_validator("peft", mode="after")
     @classmethod
     def _type_as_peft_writes_it(cls, given: dict[str, Any]) -> dict[str, Any]:
+        from tuneoff.techniques.peft_fields import written_type
+
         kind = given.get("type")
-        return {**given, "type": kind.upper().replace("-", "_")} if isinstance(kind, str) else given
+        return {**given, "type": written_type(kind)} if isinstance(kind, str) else given
 
     @model_validator(mode="after")
     def _known_to_peft(self) -> PeftSettings:

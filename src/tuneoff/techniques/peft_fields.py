@@ -87,6 +87,11 @@ class PeftField:
     meaning: str
 
 
+def written_type(kind: str) -> str:
+    """Return a type as peft writes it: letters of any case and hyphens are taken."""
+    return kind.upper().replace("-", "_")
+
+
 def config_class(kind: str) -> "type[PeftConfig]":
     """Return peft's class of a type's config."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
