@@ -4,10 +4,10 @@ import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
 from tuneoff.choosing import ChooseBy
-from tuneoff.naming import LONGEST_NAME, NAME, plain_name, why_no_folder
+from tuneoff.naming import LONGEST_NAME, NAME, NOT_A_DEVICE, PART, plain_name, why_no_folder
 from tuneoff.section import Section, keyed, unkeyed
 
 LONGEST_TITLE = 300
@@ -42,8 +42,17 @@ def _size(value: str) -> str:
     return value
 
 
-Name = Annotated[str, AfterValidator(plain_name)]
-Seeds = Annotated[int | list[Annotated[int, Ge(0)]], AfterValidator(_written_out)]
+# What the checks above ask for, in a schema's words.
+_NAME = {"type": "string", "pattern": f"^{NOT_A_DEVICE}{PART}$", "maxLength": LONGEST_NAME}
+_SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
+_COUNT = {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS}
+_MEMORY = {"type": "string", "pattern": f"^{SIZE.pattern}$"}
+_NORM = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "off"}]}
+Name = Annotated[str, AfterValidator(plain_name), WithJsonSchema(_NAME)]
+Seeds = Annotated[
+    int | list[Annotated[int, Ge(0)]], AfterValidator(_written_out), WithJsonSchema({"anyOf": [_COUNT, _SEEDS]})
+]
+Norm = Annotated[float | Literal["off"], WithJsonSchema(_NORM)]
 
 
 class ModelSpec(Section):
@@ -193,7 +202,7 @@ class Protocol(Section):
     schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
     warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
     weight_decay: float = unkeyed(0.01, doc="Of AdamW; a technique may differ.", ge=0)
-    max_grad_norm: float | Literal["off"] = unkeyed(1.0, doc="Gradients are clipped to this norm.")
+    max_grad_norm: Norm = unkeyed(1.0, doc="Gradients are clipped to this norm.")
     precision: Literal["auto", "fp32", "bf16"] = unkeyed("auto", doc="auto: bf16 autocast on a GPU, else fp32.")
     keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
     keep_texts: int = unkeyed(
@@ -208,7 +217,7 @@ class Protocol(Section):
         "what its free memory takes.",
         ge=1,
     )
-    memory_limit: Annotated[str, AfterValidator(_size)] | None = unkeyed(
+    memory_limit: Annotated[str, AfterValidator(_size), WithJsonSchema(_MEMORY)] | None = unkeyed(
         None, doc="Memory that a stage may take, such as '12 GB': of the process, or on a GPU of the GPU."
     )
     compact_vocabulary: bool = unkeyed(
