@@ -1,21 +1,17 @@
 """The question a user asks, as checked models: models, tasks, techniques, protocol."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
 from tuneoff.choosing import ChooseBy
 from tuneoff.naming import LONGEST_NAME, NAME, NOT_A_DEVICE, PART, plain_name, why_no_folder
 from tuneoff.section import Section, keyed, unkeyed
+from tuneoff.values import MOST_SEEDS, MemorySize, Norm, Seeds, in_bytes
 
 LONGEST_TITLE = 300
 Pooling = Literal["last", "mean", "first", "misindexed"]
 Schedule = Literal["constant", "linear", "cosine"]
-MOST_SEEDS = 1000
-SIZE = re.compile(r"((?=[0-9.]*[1-9])[0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
-UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 NOT_ON_TEST = "nothing is chosen on test, so it needs eval_on: dev"
 PEFT = "peft"  # an entry that has this key and no `use` means the technique of this name
 MICRO_TOKENS = 1500  # where the budget is not chosen from a GPU's free memory
@@ -26,33 +22,8 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _written_out(value: int | list[int]) -> list[int]:
-    if isinstance(value, int):
-        if not 1 <= value <= MOST_SEEDS:
-            raise ValueError(f"a count of seeds is between 1 and {MOST_SEEDS}")
-        return list(range(value))
-    if not value or len(set(value)) < len(value):
-        raise ValueError("a list needs at least one seed, and each once")
-    return value
-
-
-def _size(value: str) -> str:
-    if not SIZE.fullmatch(value):
-        raise ValueError("give a number and a unit (MB, GB, MiB or GiB), such as '12 GB'")
-    return value
-
-
-# What the checks above ask for, in a schema's words.
-_NAME = {"type": "string", "pattern": f"^{NOT_A_DEVICE}{PART}$", "maxLength": LONGEST_NAME}
-_SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
-_COUNT = {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS}
-_MEMORY = {"type": "string", "pattern": f"^{SIZE.pattern}$"}
-_NORM = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "off"}]}
-Name = Annotated[str, AfterValidator(plain_name), WithJsonSchema(_NAME)]
-Seeds = Annotated[
-    int | list[Annotated[int, Ge(0)]], AfterValidator(_written_out), WithJsonSchema({"anyOf": [_COUNT, _SEEDS]})
-]
-Norm = Annotated[float | Literal["off"], WithJsonSchema(_NORM)]
+_AS_A_NAME = WithJsonSchema({"type": "string", "pattern": f"^{NOT_A_DEVICE}{PART}$", "maxLength": LONGEST_NAME})
+Name = Annotated[str, AfterValidator(plain_name), _AS_A_NAME]
 
 
 class ModelSpec(Section):
@@ -217,7 +188,7 @@ class Protocol(Section):
         "what its free memory takes.",
         ge=1,
     )
-    memory_limit: Annotated[str, AfterValidator(_size), WithJsonSchema(_MEMORY)] | None = unkeyed(
+    memory_limit: MemorySize | None = unkeyed(
         None, doc="Memory that a stage may take, such as '12 GB': of the process, or on a GPU of the GPU."
     )
     compact_vocabulary: bool = unkeyed(
@@ -253,11 +224,7 @@ class Protocol(Section):
     @property
     def memory_limit_bytes(self) -> int | None:
         """The limit on memory in bytes; None for no limit."""
-        if self.memory_limit is None:
-            return None
-        found = SIZE.fullmatch(self.memory_limit)
-        assert found is not None
-        return round(float(found[1]) * UNITS[found[2]])
+        return None if self.memory_limit is None else in_bytes(self.memory_limit)
 
     @property
     def fold_list(self) -> list[int | None]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import model_validator
 
 from tuneoff.section import Section, keyed, unkeyed
-from tuneoff.study import Norm, Schedule
+from tuneoff.study import Schedule
+from tuneoff.values import Norm
 
 if TYPE_CHECKING:
     import numpy as np
