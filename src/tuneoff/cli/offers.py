@@ -7,6 +7,7 @@ import typer
 
 from tuneoff.cli.app import app
 from tuneoff.cli.messages import plain_errors
+from tuneoff.commands.completion import complete_technique
 from tuneoff.words import visible
 
 
@@ -59,7 +60,10 @@ def tasks() -> None:
 
 @app.command()
 def techniques(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, to see its settings.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One of them, to see its settings.", autocompletion=complete_technique),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="ID_OR_DIR", help="Count what each trains of this model.")
     ] = None,
