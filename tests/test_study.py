@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from tuneoff.study import MOST_SEEDS, ModelSpec, Protocol, TaskSpec, TechniqueSpec
+from tuneoff.study import ModelSpec, Protocol, TaskSpec, TechniqueSpec
+from tuneoff.values import MOST_SEEDS
 
 
 def test_a_count_of_seeds_is_written_out_so_that_a_larger_one_keeps_what_is_done() -> None:

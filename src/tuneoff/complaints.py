@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from tuneoff.errors import StudyError
 from tuneoff.section import Section
-from tuneoff.words import described, listed, near
+from tuneoff.words import described, ended, listed, near
 from tuneoff.yaml_source import KeyPath, Source, shown
 
 Part = TypeVar("Part", bound=Section)
@@ -105,9 +105,9 @@ class Complaints:
         """Tell of a rule that ties fields together; where it begins with a field's name, that field is shown."""
         field, colon, rest = rule.partition(": ")
         if colon and field in kind.model_fields:
-            self.add((*path, field), f"{rest}.")
+            self.add((*path, field), ended(rest))
         else:
-            self.add(path, f"{rule}.")
+            self.add(path, ended(rule))
 
 
 def _sections(kind: type[Section], value: dict[str, Any]) -> list[tuple[str, type[Section]]]:
@@ -187,6 +187,8 @@ def _choices(annotation: Any) -> list[Any]:
 
 def _takes_text(annotation: Any) -> bool:
     annotation, _ = _bare(annotation, ())
+    if get_origin(annotation) is dict:  # whose keys are no values
+        return False
     return annotation is str or any(_takes_text(part) for part in get_args(annotation) if not isinstance(part, str))
 
 

@@ -5,6 +5,7 @@ TuneoffError
 ├── DataError     a task's files or columns
 │   └── DataNotHereError    files that are not there, or a hub that cannot be reached
 ├── ModelError    a model's folder, architecture or tokenizer
+│   └── MisfitError    a technique that a model cannot be trained by as asked
 ├── StoreError    a run directory
 │   └── WriteError    a file that the system does not let us write
 └── ExecutorError    the processes or machines that compute a study
@@ -38,6 +39,14 @@ class DataNotHereError(DataError):
 
 class ModelError(TuneoffError):
     """A model that cannot be loaded or used as asked."""
+
+
+class MisfitError(ModelError):
+    """A technique that a model cannot be trained by as asked; `chain` names its stage."""
+
+    def __init__(self, chain: str, why: str) -> None:
+        self.chain = chain
+        super().__init__(why)
 
 
 class StoreError(TuneoffError):

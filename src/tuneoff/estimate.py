@@ -10,7 +10,7 @@ from tuneoff.models.quantised import BYTES_A_NUMBER
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.plan import PlannedStage
 from tuneoff.tasks.data_set import ALSO
-from tuneoff.training.build import count_parameters, count_quantised, make_technique, sketch, trains_head_alone
+from tuneoff.training.build import count_parameters, count_quantised, fitting, make_technique, sketch, trains_head_alone
 from tuneoff.training.reuse import fixed_layers
 
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
@@ -101,7 +101,8 @@ def estimate_cost(
     In `fixed` the whole table is counted.
     """
     technique = make_technique(stage.spec)
-    meta = sketch(technique, model, n_classes)
+    with fitting(stage.spec, model):
+        meta = sketch(technique, model, n_classes)
     alone = trains_head_alone(meta) and (reuse or technique.gradient_free)
     layers_once = fixed_layers(technique, meta) if reuse and not alone else 0
     config = _text_config(meta)

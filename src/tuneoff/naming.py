@@ -4,9 +4,11 @@ import re
 import unicodedata
 
 LONGEST_NAME = 80
-NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+PART = "[a-z0-9]+(?:-[a-z0-9]+)*"
+NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}\Z){PART}")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 """What no file or folder can be called on Windows (learn.microsoft.com, Naming Files, Paths, and Namespaces)."""
+NOT_A_DEVICE = f"(?!(?:{'|'.join(sorted(DEVICES))})(?:\\+|$))"  # before a name in a schema's pattern
 
 
 def slug(text: str) -> str:

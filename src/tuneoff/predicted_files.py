@@ -1,16 +1,19 @@
 """Files of predictions, written a chunk at a time: JSON lines, CSV, Parquet, or what Russian SuperGLUE takes."""
 
+from __future__ import annotations
+
 import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tuneoff.encodings import encodable, json_escaped
 from tuneoff.errors import DataError, StudyError
-from tuneoff.predicting import Predictions
-from tuneoff.tasks.russian_superglue import ENTAILMENT
 from tuneoff.words import is_odd, listed
+
+if TYPE_CHECKING:  # what the formats are is asked for where torch would be waited for
+    from tuneoff.predicting import Predictions
 
 BY_SUFFIX = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 FORMATS = ("jsonl", "csv", "parquet", "russian-superglue")
@@ -151,6 +154,8 @@ class RussianSuperGlue:
 
     def write(self, predictions: Predictions) -> None:
         """Take some rows in; DataError for a row without a number of its own, and for other classes than TERRa's."""
+        from tuneoff.tasks.russian_superglue import ENTAILMENT
+
         if predictions.classes != ENTAILMENT:
             raise DataError(
                 f"--format russian-superglue: is TERRa's, whose labels are {listed(ENTAILMENT)}; "

@@ -2,20 +2,21 @@
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path, PurePath
 from typing import Any
 
 from tuneoff.changes import OPTIONS, Changes, unfold
 from tuneoff.complaints import Complaints
-from tuneoff.errors import StudyError
+from tuneoff.errors import MisfitError, ModelError, StudyError
 from tuneoff.naming import folder_name, slug
 from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec
 from tuneoff.technique_entries import TechniqueReader
-from tuneoff.words import described, listed, near, shortened
-from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, to_yaml
+from tuneoff.words import described, ended, listed, near, shortened
+from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, shown, to_yaml
 
 TOP_LEVEL = ("name", "title", "model", "models", "task", "tasks", "techniques", "protocol")
 SUFFIXES = (".yaml", ".yml")
@@ -23,11 +24,25 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class ReadStudy:
-    """A checked study, the folder that its relative paths start from, and the file or shipped name it came from."""
+    """A checked study, the folder that its relative paths start from, and the file or shipped name it came from.
+
+    `entries` says of techniques, by name, where their entries stand: 'study.yaml:12: techniques[1]'.
+    """
 
     study: Study
     base: Path
     source: str
+    entries: Mapping[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Give the errors of techniques that do not fit a model the place of the entry that they are about."""
+        try:
+            yield
+        except MisfitError as error:
+            part = error.chain.rpartition("+")[2]
+            place = self.entries.get(error.chain) or self.entries.get(part) or self.source
+            raise ModelError(f"{place}: {error}") from error
 
 
 def read_study(
@@ -52,7 +67,15 @@ def read_study(
         raise StudyError(_not_found(path, name_or_path))
     source, problems = read_yaml(content, name_or_path)
     study = _checked(source, problems, folder_name(slug(path.stem), "study") or "study", settings, overrides or {})
-    return ReadStudy(study, base, name_or_path)
+    return ReadStudy(study, base, name_or_path, _places_of_entries(source))
+
+
+def _places_of_entries(source: Source) -> dict[str, str]:
+    """Return where the entry of each technique stands, by its name."""
+    paths = {
+        entry.get("name", entry.get("use")): ("techniques", n) for n, entry in enumerate(source.value["techniques"])
+    }
+    return {name: f"{source.place(path)}: {shown(path)}" for name, path in paths.items()}
 
 
 def study_from_mapping(mapping: Mapping[str, Any], where: str = "study") -> Study:
@@ -263,7 +286,7 @@ def _told_by(complaints: Complaints, path: KeyPath, check: Callable[[], object],
             key = re.match(rf"{word or path[0]}(?:\.(\w+))?: ", problem)
             inner = (*path, key[1]) if key and key[1] else _of_technique(complaints, problem) or path
             text = problem[key.end() :] if key else problem
-            complaints.add(inner, f"{text.rstrip('.')}.")
+            complaints.add(inner, ended(text))
 
 
 def _of_technique(complaints: Complaints, problem: str) -> KeyPath | None:

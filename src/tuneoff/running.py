@@ -145,7 +145,7 @@ def run_study(
 
     store = Store(out)
     prepared = replace(prepare(read, listener), execute=execute)
-    with store.lock():
+    with store.lock(), read.placing():
         _compute(prepared, store, listener, forced)
         listener.announce("writing results and report")
         write_report(store, language)
@@ -158,7 +158,7 @@ def compute_study(
     """Compute what is missing of a study, and no report; returns its run directory. Raises as `run_study` does."""
     store = Store(out)
     prepared = replace(prepare(read, listener), execute=execute)
-    with store.lock():
+    with store.lock(), read.placing():
         _compute(prepared, store, listener, forced)
     return store
 

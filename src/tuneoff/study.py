@@ -1,21 +1,17 @@
 """The question a user asks, as checked models: models, tasks, techniques, protocol."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
 from tuneoff.choosing import ChooseBy
-from tuneoff.naming import LONGEST_NAME, NAME, plain_name, why_no_folder
+from tuneoff.naming import LONGEST_NAME, NAME, NOT_A_DEVICE, PART, plain_name, why_no_folder
 from tuneoff.section import Section, keyed, unkeyed
+from tuneoff.values import MOST_SEEDS, MemorySize, Norm, Seeds, in_bytes
 
 LONGEST_TITLE = 300
 Pooling = Literal["last", "mean", "first", "misindexed"]
 Schedule = Literal["constant", "linear", "cosine"]
-MOST_SEEDS = 1000
-SIZE = re.compile(r"((?=[0-9.]*[1-9])[0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
-UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 NOT_ON_TEST = "nothing is chosen on test, so it needs eval_on: dev"
 PEFT = "peft"  # an entry that has this key and no `use` means the technique of this name
 MICRO_TOKENS = 1500  # where the budget is not chosen from a GPU's free memory
@@ -26,24 +22,8 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _written_out(value: int | list[int]) -> list[int]:
-    if isinstance(value, int):
-        if not 1 <= value <= MOST_SEEDS:
-            raise ValueError(f"a count of seeds is between 1 and {MOST_SEEDS}")
-        return list(range(value))
-    if not value or len(set(value)) < len(value):
-        raise ValueError("a list needs at least one seed, and each once")
-    return value
-
-
-def _size(value: str) -> str:
-    if not SIZE.fullmatch(value):
-        raise ValueError("give a number and a unit (MB, GB, MiB or GiB), such as '12 GB'")
-    return value
-
-
-Name = Annotated[str, AfterValidator(plain_name)]
-Seeds = Annotated[int | list[Annotated[int, Ge(0)]], AfterValidator(_written_out)]
+_AS_A_NAME = WithJsonSchema({"type": "string", "pattern": f"^{NOT_A_DEVICE}{PART}$", "maxLength": LONGEST_NAME})
+Name = Annotated[str, AfterValidator(plain_name), _AS_A_NAME]
 
 
 class ModelSpec(Section):
@@ -193,7 +173,7 @@ class Protocol(Section):
     schedule: Schedule = unkeyed("linear", doc="Of the learning rate after warm-up; a technique may differ.")
     warmup: float = unkeyed(0.06, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
     weight_decay: float = unkeyed(0.01, doc="Of AdamW; a technique may differ.", ge=0)
-    max_grad_norm: float | Literal["off"] = unkeyed(1.0, doc="Gradients are clipped to this norm.")
+    max_grad_norm: Norm = unkeyed(1.0, doc="Gradients are clipped to this norm.")
     precision: Literal["auto", "fp32", "bf16"] = unkeyed("auto", doc="auto: bf16 autocast on a GPU, else fp32.")
     keep_weights: Literal["all", "last-seed", "none"] = unkeyed("all", doc="Which runs' trained weights are kept.")
     keep_texts: int = unkeyed(
@@ -208,7 +188,7 @@ class Protocol(Section):
         "what its free memory takes.",
         ge=1,
     )
-    memory_limit: Annotated[str, AfterValidator(_size)] | None = unkeyed(
+    memory_limit: MemorySize | None = unkeyed(
         None, doc="Memory that a stage may take, such as '12 GB': of the process, or on a GPU of the GPU."
     )
     compact_vocabulary: bool = unkeyed(
@@ -244,11 +224,7 @@ class Protocol(Section):
     @property
     def memory_limit_bytes(self) -> int | None:
         """The limit on memory in bytes; None for no limit."""
-        if self.memory_limit is None:
-            return None
-        found = SIZE.fullmatch(self.memory_limit)
-        assert found is not None
-        return round(float(found[1]) * UNITS[found[2]])
+        return None if self.memory_limit is None else in_bytes(self.memory_limit)
 
     @property
     def fold_list(self) -> list[int | None]:

@@ -6,9 +6,10 @@ from typing import Any
 from tuneoff.complaints import Complaints
 from tuneoff.naming import NAME, why_no_folder
 from tuneoff.study import PEFT, TechniqueSpec
-from tuneoff.words import described, listed, near
+from tuneoff.words import described, listed, near, nearest
 from tuneoff.yaml_source import KeyPath
 
+KEYS = ("name", "use", PEFT, "settings")
 LONGEST_CHAIN = 200  # a chain names a folder, and no system takes more than 255
 
 
@@ -48,6 +49,8 @@ class TechniqueReader:
         if name is None:
             self.complaints.add(path, f"say which technique: `use`, or `name`. There are: {listed(self.known)}.")
             return None
+        if "use" not in entry and PEFT not in entry and name not in self.known and self._misspelt(entry, path):
+            return None
         settings = {key: value for key, value in entry.items() if key not in ("name", "use")}
         if "settings" in settings:
             for key in settings:
@@ -60,6 +63,13 @@ class TechniqueReader:
         if not self._names_fit(entry, name, use, path):
             return None
         return TechniqueSpec(name=name, use=use, settings=settings)
+
+    def _misspelt(self, entry: Mapping[str, Any], path: KeyPath) -> bool:
+        """Complain about keys of an entry without a technique that are nearly one that would say which; else False."""
+        wrong = [key for key in entry if key not in KEYS and nearest(key, ("use", PEFT))]
+        for key in wrong:
+            self.complaints.unknown_key((*path, key), KEYS, " of an entry without `use`")
+        return bool(wrong)
 
     def _names_fit(self, entry: Mapping[str, Any], name: Any, use: Any, path: KeyPath) -> bool:
         wanted = (
@@ -85,9 +95,10 @@ class TechniqueReader:
         options = [*self.known, *(name for name in own if name not in self.known and name != technique.name)]
         unknown = [part for part in technique.use.split("+") if part not in options]
         for part in unknown:
-            hint = near(part, options)
-            if part == technique.name and not hint:
-                hint = f" If it is a name of your own, add what it uses, such as use: {self.known[0]}."
+            is_own = part == technique.name  # then other names of this study's own are not what is meant
+            hint = near(part, self.known if is_own else options)
+            if is_own and not hint:
+                hint = " If it is a name of your own, add what it uses, such as use: lora."
             self.complaints.add(path, f"unknown technique '{part}'.{hint} There are: {listed(options)}.")
         return not unknown
 

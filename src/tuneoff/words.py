@@ -13,9 +13,16 @@ TURNING = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, ra
 
 def near(name: str, options: Iterable[str]) -> str:
     """Return the sentence that offers the options most like a name (case aside), or nothing if none is like it."""
+    found = nearest(name, options)
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def nearest(name: str, options: Iterable[str]) -> list[str]:
+    """Return up to three of the options that are most like a name (case aside), the nearest first."""
     by_folded = {option.casefold(): option for option in options}
-    found = difflib.get_close_matches(name.casefold().strip(), by_folded, n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(repr(by_folded[match]) for match in found)}?" if found else ""
+    return [
+        by_folded[match] for match in difflib.get_close_matches(name.casefold().strip(), by_folded, n=3, cutoff=0.6)
+    ]
 
 
 def listed(names: Iterable[str], at_most: int = 20) -> str:
@@ -23,6 +30,11 @@ def listed(names: Iterable[str], at_most: int = 20) -> str:
     names = list(names)
     more = f", and {len(names) - at_most} more" if len(names) > at_most else ""
     return ", ".join(names[:at_most]) + more
+
+
+def ended(text: str) -> str:
+    """Return a text with one mark at its end: the full stop that it may lack."""
+    return text if text.endswith("?") else f"{text.rstrip('.')}."
 
 
 def described(value: Any) -> str:

@@ -208,3 +208,31 @@ def test_what_is_done_takes_no_time_any_more(study, listener, tmp_path):
     compute_study(study(steps=1, eval_every=1), tmp_path / "out", listener())
     described = describe_plan(study(steps=1, eval_every=1), tmp_path / "out", timed=True)
     assert described["seconds_to_run"] < 0.5  # the tokenizer's
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "doctor"])
+def test_a_technique_that_does_not_fit_is_told_with_its_entrys_place(command, study, tmp_path, capsys, model_folder):
+    """Of three entries of peft one is wrong: the message says which, in which line, on which model."""
+    (tmp_path / "study.yaml").write_text(
+        f"model: {{id: {json.dumps(str(model_folder('bert')))}, name: tiny}}\n"
+        f"task: {json.dumps(study().study.tasks[0].model_dump(mode='json', exclude_none=True))}\n"
+        "techniques:\n"
+        "  - {name: a, peft: {type: lora}}\n"
+        "  - {name: b, peft: {type: oft, oft_block_size: 5}}\n"
+        "  - {name: c, peft: {type: vera}}\n"
+        "protocol: {steps: 1, seeds: 1, batch_size: 4, threads: 1}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(SystemExit) as left:
+        main([command, str(tmp_path / "study.yaml"), "--out", str(tmp_path / "out")])
+    told = capsys.readouterr().err
+    assert left.value.code == 2 and told.count("error: ") == 1 and "site-packages" not in told
+    assert "study.yaml:5: techniques[1]: technique 'b' on tiny: peft would put OFT on this model otherwise" in told
+
+
+def test_layers_that_a_few_layers_lack_are_timed_in_all_of_them_or_not(study, tmp_path):
+    last = {"name": "last", "peft": {"type": "lora", "layers_to_transform": [1], "rank_pattern": {r".*1\..*query": 4}}}
+    named = {"name": "named", "peft": {"type": "lora", "target_modules": r".*layer\.1\..*query"}}
+    described = describe_plan(study([last, named]), tmp_path / "out", timed=True)
+    assert [bool(stage["seconds"]) for stage in described["stages"]] == [True, False]
+    assert "the time of named is unknown: on a few layers of tiny-bert, " in " ".join(described["notes"])

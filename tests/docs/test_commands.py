@@ -100,7 +100,9 @@ def mentioned(page):
 def test_the_commands_that_a_page_mentions_are_read_by_the_command_line(page):
     for arguments in mentioned(page):
         if len(arguments) == 1:
-            assert arguments[0] in {*typer.main.get_command(app).commands, "--help"}, arguments
+            command = typer.main.get_command(app)
+            options = {name for one in command.params for name in one.opts} | {"--help"}
+            assert arguments[0] in {*command.commands, *options}, arguments
             continue
         try:
             parse(arguments)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import warnings
+from typing import get_args
 
 import pytest
 import torch
@@ -14,7 +16,9 @@ from tuneoff.errors import ModelError, StudyError
 from tuneoff.reading import study_from_mapping
 from tuneoff.techniques import get
 from tuneoff.techniques.composition import StageSpec, compose
-from tuneoff.techniques.peft_fields import NOT_MERGED, OURS, PROMPTS, REFUSED
+from tuneoff.techniques.peft_check import complaint
+from tuneoff.techniques.peft_fields import NOT_MERGED, OURS, PROMPTS, REFUSED, fields_of
+from tuneoff.techniques.peft_warnings import PeftWarning, warnings_as_errors
 from tuneoff.training.build import Ancestor, apply_technique, build_classifier
 
 EVERY = sorted(one.value for one in PEFT_TYPE_TO_CONFIG_MAPPING)
@@ -81,8 +85,19 @@ def test_all_of_it_is_in_the_key_and_the_case_of_the_type_is_not():
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ({"type": "vera", "rr": 3}, "`rr` is no field of peft's VeraConfig. Did you mean 'r'? Fields: "),
-        ({"type": "vera", "r": "many"}, "`r`: expected a whole number, found the text 'many'"),
+        ({"type": "vera", "rr": 3}, "`rr` is no field of peft's VeraConfig. Did you mean 'r'? peft says of r: "),
+        ({"type": "vera", "zzz": 3}, "`zzz` is no field of peft's VeraConfig. Fields: bias, d_initial, "),
+        ({"type": "vera", "r": "many"}, "`r`: expected a whole number of at least 1, found the text 'many'"),
+        ({"type": "lora", "lora_alpha": 0}, "`lora_alpha`: expected a whole number above 0, found the number 0"),
+        ({"type": "glora", "r": 0}, "`r`: expected a whole number of at least 1, found the number 0"),
+        ({"type": "loha", "rank_dropout": 2.0}, "`rank_dropout`: expected a number of at least 0 and below 1, found"),
+        (
+            {"type": "lora", "rank_pattern": {"query": 0}},
+            "`rank_pattern.query`: expected a whole number above 0, found",
+        ),
+        ({"type": "lora", "rank_pattern": 3}, "`rank_pattern`: expected keys with values, found the number 3."),
+        ({"type": "lora", "bias": "al"}, "found the text 'al'. Did you mean 'all'?"),
+        ({"type": "psoft", "cayley_neumann_eps": 0.3}, "peft's PSOFT would do something else than was asked: "),
         ({"type": "loha", "init_weights": 3}, "`init_weights`: expected true or false, found the number 3"),
         ({"type": "veera"}, "there is no type 'VEERA' in peft. Did you mean 'VERA'"),
         ({"r": 3}, "`type` says which of peft's adapters: BEFT, "),
@@ -102,11 +117,73 @@ def test_all_of_it_is_in_the_key_and_the_case_of_the_type_is_not():
 def test_what_is_wrong_is_told_before_anything_is_trained(given, wanted):
     message = complaints(**given)
     assert wanted in message and "peft" in message and "Traceback" not in message
+    assert not message.endswith("?.")
 
 
 def test_all_that_is_wrong_is_told_at_once():
     message = complaints(type="vera", rr=3, vera_dropout="x", task_type="SEQ_CLS")
     assert all(part in message for part in ("`rr` is no field", "`vera_dropout`: expected a number", "`task_type`"))
+
+
+def out_of_range():
+    """Each field of each type that is a share of dropout, a rank or a scale, with values just outside its range."""
+    for kind in USABLE:
+        for name, field in fields_of(kind).items():
+            if not {int, float} & {field.annotation, *get_args(field.annotation)}:
+                continue
+            if "dropout" in name:
+                yield from ((kind, name, -0.1), (kind, name, 1.0))
+            elif name == "r":
+                yield kind, name, -1 if field.default == 0 else 0
+            elif "alpha" in name:
+                yield kind, name, 0
+
+
+def test_no_type_takes_a_dropout_a_rank_or_a_scale_out_of_its_range():
+    cases = list(out_of_range())
+    assert {kind for kind, name, _ in cases if "dropout" in name} > {"LORA", "BOFT", "DELORA", "HIRA", "LOKR", "OFT"}
+    assert len(cases) > 60
+    taken = [
+        case for case in cases if f"`{case[1]}`: expected " not in str(complaint({"type": case[0], case[1]: case[2]}))
+    ]
+    assert not taken
+
+
+@pytest.mark.parametrize("kind", USABLE)
+def test_what_peft_takes_by_itself_is_in_range_and_explained(kind):
+    """The default of every field passes the checks of values, and peft's words for it are one line."""
+    fields = fields_of(kind)
+    given = {name: field.default for name, field in fields.items()}
+    assert complaint({"type": kind, **given, **FITTING.get(kind, {})}) is None
+    config = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+    assert fields.keys() == {one.name for one in dataclasses.fields(config) if one.init} - OURS.keys()
+    assert all(field.meaning and "\n" not in field.meaning for field in fields.values())
+    told = {one.name: one.metadata["help"] for one in dataclasses.fields(config) if one.name in fields}
+    assert all("".join(told[name]).split() == field.meaning.split() for name, field in fields.items())
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"type": "OFT", "oft_block_size": 5}, r"peft would put OFT .* otherwise than was asked: Invalid `oft_block_"),
+        ({"type": "LORA", "rank_pattern": {"foo": 3}}, r"rank_pattern keys did not match .*\['foo'\]"),
+        ({"type": "HRA", "r": 3}, "symmetric initialization can NOT be performed when r is odd"),
+    ],
+)
+def test_what_peft_would_change_or_leave_out_is_refused(fields, why, load):
+    one = get("peft")(get("peft").settings_class(peft=fields))
+    with pytest.raises(ModelError, match=why) as caught:
+        apply_technique(one, load("bert"), 1)
+    assert "site-packages" not in str(caught.value)
+
+
+def test_a_warning_of_what_python_will_change_is_given_on():
+    with pytest.warns(FutureWarning, match="soon"), warnings_as_errors():
+        warnings.warn("soon", FutureWarning, stacklevel=1)
+    with warnings_as_errors():
+        warnings.warn("Unsupported layer type 'x' encountered", UserWarning, stacklevel=1)
+    with pytest.raises(PeftWarning, match=r"^Adjusted r to 3$"), warnings_as_errors():
+        warnings.warn("Adjusted  r to 3. ", UserWarning, stacklevel=1)
 
 
 def test_every_field_that_is_ours_is_one_of_pefts():
@@ -194,6 +271,7 @@ def test_the_hidden_states_are_those_of_pefts_own_wrapper(kind, fields, load, ba
         ({"target_modules": ["query"]}, ["0.attention.self.query", "1.attention.self.query"]),
         ({"target_modules": ["query"], "layers_to_transform": [1]}, ["1.attention.self.query"]),
         ({"target_modules": r".*layer\.0\.(intermediate|output)\.dense"}, ["0.intermediate.dense", "0.output.dense"]),
+        ({"layers_to_transform": [1]}, ["1.attention.self.query", "1.attention.self.value"]),
         ({"target_modules": ["dense"], "exclude_modules": ["intermediate.dense"], "layers_to_transform": 0}, None),
     ],
 )
@@ -202,6 +280,34 @@ def test_layers_are_chosen_as_peft_chooses_them(fields, layers, load):
     found = sorted({key.partition(".lora_")[0] for key in trained if key != "head.weight"})
     layers = layers or ["0.attention.output.dense", "0.output.dense"]
     assert found == [f"backbone.encoder.layer.{layer}" for layer in layers]
+
+
+@pytest.mark.parametrize("family", ["bert", "qwen3", "gpt2"])
+@pytest.mark.parametrize("fields", [{"type": "VERA", "r": 4}, {"type": "LORA"}])
+def test_layers_are_chosen_by_number_where_no_names_are_given(fields, family, load):
+    """Also where a type's technique gives whole names, and where names begin with the list of layers."""
+    make = get("peft").settings_class
+    every = get("peft")(make(peft=fields)).targets(load(family))
+    for number in (0, 1):
+        one = get("peft")(make(peft=fields | {"layers_to_transform": [number]})).targets(load(family))
+        assert one.keys() == {name for name in every if f".{number}." in f".{name}"}
+        assert 2 * len(one) == len(every)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        (
+            {"layers_to_transform": [99]},
+            r"no layer is left with `layers_to_transform: \[99\]`; the linear layers are dense",
+        ),
+        ({"layers_to_transform": [1, 7]}, r"there is no layer 7 with such modules"),
+        ({"exclude_modules": ["query", "value"]}, r"no layer is left with `exclude_modules: \['query', 'value'\]`"),
+    ],
+)
+def test_what_leaves_no_layer_is_named(fields, why, load):
+    with pytest.raises(ModelError, match=why):
+        apply_technique(technique("LORA", **fields), load("bert"), 0)
 
 
 def test_all_linear_leaves_a_classs_own_head_out(native, make_technique):

@@ -9,7 +9,7 @@ from tuneoff.checks.base import Check
 from tuneoff.checks.finding import Finding
 from tuneoff.checks.messages import Texts
 
-__all__ = ["Check", "Finding", "all_checks", "words_of"]
+__all__ = ["Check", "Finding", "all_checks", "quick_names", "words_of"]
 
 #: What runs before what: the cheap and the fatal first. A check that is not named here comes last.
 ORDER = ("labels", "leakage", "shortcut", "length", "numbers", "memory", "power", "padding")
@@ -21,6 +21,11 @@ def all_checks() -> tuple[Check, ...]:
     found = {check.name: check for name in _modules() for check in _checks_of(name)}
     places = {name: place for place, name in enumerate(ORDER)}
     return tuple(sorted(found.values(), key=lambda check: (places.get(check.name, len(ORDER)), check.name)))
+
+
+def quick_names() -> list[str]:
+    """Return the names of the checks that every run makes; only their own files are read, and these need no torch."""
+    return [check.name for name in ORDER for check in _checks_of(name.replace("-", "_")) if check.quick]
 
 
 def words_of(name: str) -> Mapping[str, Texts]:

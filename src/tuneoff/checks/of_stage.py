@@ -18,7 +18,15 @@ from tuneoff.models.resolve import ResolvedModel
 from tuneoff.models.text import Tokens, collate
 from tuneoff.planned import PlannedStage
 from tuneoff.techniques.base import Technique
-from tuneoff.training.build import Ancestor, apply_technique, build_classifier, make_technique, sketch, trainable
+from tuneoff.training.build import (
+    Ancestor,
+    apply_technique,
+    build_classifier,
+    fitting,
+    make_technique,
+    sketch,
+    trainable,
+)
 from tuneoff.training.device import autocast
 from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.seeds import derive
@@ -57,7 +65,8 @@ def classifier_of(
     first = seed_of(stage) if seed is None else seed
     classifier = build_classifier(place.model, place.data.classes, ancestors, place.accelerator.device, first)
     inputs = inputs_of(place, {"train": place.tokens()["train"]})
-    apply_technique(technique, classifier, first, inputs.batches(classifier, "train"))
+    with fitting(stage.spec, place.model):
+        apply_technique(technique, classifier, first, inputs.batches(classifier, "train"))
     return technique, classifier
 
 

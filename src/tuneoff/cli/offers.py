@@ -7,6 +7,7 @@ import typer
 
 from tuneoff.cli.app import app
 from tuneoff.cli.messages import plain_errors
+from tuneoff.commands.completion import complete_technique
 from tuneoff.words import visible
 
 
@@ -59,9 +60,15 @@ def tasks() -> None:
 
 @app.command()
 def techniques(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, to see its settings.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One of them, to see its settings.", autocompletion=complete_technique),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="ID_OR_DIR", help="Count what each trains of this model.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="A type of peft: its fields, as peft explains them.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
@@ -72,7 +79,7 @@ def techniques(
     with plain_errors():
         from tuneoff.commands.techniques import techniques_command
 
-        techniques_command(name, model=model, as_json=json)
+        techniques_command(name, model=model, kind=kind, as_json=json)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuneoff.commands.completion import complete_study
+from tuneoff.commands.completion import complete_chain, complete_model, complete_seed, complete_study, complete_task
 
 if TYPE_CHECKING:
     from tuneoff.reading import ReadStudy
@@ -45,6 +45,32 @@ LanguageOption = Annotated[
     Language,
     typer.Option(
         "--lang", envvar="TUNEOFF_LANG", help="Language of report, tables and findings; CSV and JSON are the same."
+    ),
+]
+# Which of the runs in a run directory; Tab offers those that are there.
+TechniqueOption = Annotated[
+    str | None,
+    typer.Option("--technique", metavar="NAME", help="If there are several.", autocompletion=complete_chain),
+]
+RunModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="NAME", help="Its name in the study, if there are several.", autocompletion=complete_model
+    ),
+]
+RunTaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="NAME", help="Its name in the study, if there are several.", autocompletion=complete_task
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="The first that is done if left out, never the best.",
+        autocompletion=complete_seed,
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory, such as runs/demo.")]

@@ -7,7 +7,16 @@ import typer
 
 from tuneoff.cli.app import app
 from tuneoff.cli.messages import plain_errors
-from tuneoff.cli.options import Language, LanguageOption, RunArgument
+from tuneoff.cli.options import (
+    Language,
+    LanguageOption,
+    RunArgument,
+    RunModelOption,
+    RunTaskOption,
+    SeedOption,
+    TechniqueOption,
+)
+from tuneoff.commands.completion import complete_format
 from tuneoff.errors import TuneoffError
 
 
@@ -57,12 +66,10 @@ def watch(
 def export(
     directory: RunArgument,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write, empty or not there yet.")],
-    technique: Annotated[str | None, typer.Option("--technique", metavar="NAME", help="If there are several.")] = None,
-    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="If there are several.")] = None,
-    task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="If there are several.")] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="The first that is done if left out, never the best.")
-    ] = None,
+    technique: TechniqueOption = None,
+    model: RunModelOption = None,
+    task: RunTaskOption = None,
+    seed: SeedOption = None,
     merge: Annotated[bool, typer.Option("--merge", help="Fold an adapter into its base: a plain model.")] = False,
     base: Annotated[
         str | None, typer.Option("--base", metavar="ID_OR_DIR", help="The pre-trained model, if it is elsewhere now.")
@@ -88,13 +95,18 @@ def export(
 def predict(
     directory: RunArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv or .parquet with the text columns.")],
-    technique: Annotated[str | None, typer.Option("--technique", help="Needed if there are several.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Its name in the study, if there are several.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Its name in the study, if there are several.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="The first one that is done, if left out.")] = None,
+    technique: TechniqueOption = None,
+    model: RunModelOption = None,
+    task: RunTaskOption = None,
+    seed: SeedOption = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="OUT", help="Where to write; printed if left out.")] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="jsonl, csv, parquet or russian-superglue; else by --to's suffix.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="jsonl, csv, parquet or russian-superglue; else by --to's suffix.",
+            autocompletion=complete_format,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace --to if it is there.")] = False,
 ) -> None:

@@ -20,6 +20,7 @@ from tuneoff.cli.options import (
     StudyArgument,
     read_of,
 )
+from tuneoff.commands.completion import complete_check, complete_tracker
 
 
 @app.command()
@@ -34,7 +35,12 @@ def run(
     changes: SetOption = None,
     force: Annotated[
         list[str] | None,
-        typer.Option("--force", metavar="CHECK", help="Run although this check finds an error; the report says so."),
+        typer.Option(
+            "--force",
+            metavar="CHECK",
+            help="Run although this check finds an error; the report says so.",
+            autocompletion=complete_check,
+        ),
     ] = None,
     executor: Annotated[
         Literal["local", "ray"], typer.Option("--executor", help="Where stages are computed: here, or by Ray.")
@@ -59,7 +65,12 @@ def run(
     ] = None,
     track: Annotated[
         list[str] | None,
-        typer.Option("--track", metavar="TRACKER", help="Tell tensorboard, mlflow, wandb or trackio too. Repeatable."),
+        typer.Option(
+            "--track",
+            metavar="TRACKER",
+            help="Tell tensorboard, mlflow, wandb or trackio too. Repeatable.",
+            autocompletion=complete_tracker,
+        ),
     ] = None,
     lang: LanguageOption = Language.en,
 ) -> None:

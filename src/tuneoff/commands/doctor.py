@@ -31,7 +31,8 @@ def doctor_command(read: ReadStudy, out: Path, *, as_json: bool, language: str =
         prepared = prepare(read, reporter)
         store = Store(out)
         patient = Patient(prepared, make_plan(read.study, prepared.questions, store), store)
-        found = examine(patient, reporter.announce)
+        with read.placing():
+            found = examine(patient, reporter.announce)
     finally:
         reporter.close()
     if as_json:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tuneoff.commands.output import print_json
 from tuneoff.commands.plan_tables import lines, tables
-from tuneoff.errors import DataNotHereError
+from tuneoff.errors import DataNotHereError, ModelError
 from tuneoff.estimate import Cost, estimate_work
 from tuneoff.footprint import Kind, cache_bytes, costs_by_kind, kept_bytes, kind_of, stage_peak, texts_of
 from tuneoff.forecast import Seconds, Texts, longest, stage_seconds, study_seconds, tokens_that_fit
@@ -82,7 +82,8 @@ def describe_plan(
     notes += [*plan.tuning_notes, *plan.round_notes]
     texts = {(model, task): _texts(models[model], data[task], notes) for model in models for task in folds}
     known_texts = {place: one for place, one in texts.items() if one is not None}
-    costs = costs_by_kind(plan, models, classes)
+    with read.placing():
+        costs = costs_by_kind(plan, models, classes)
     packed = {model: cost.quantised for (model, _, _), cost in costs.items() if cost.quantised}
     notes += [
         f"{model}: {numbers:,} of its numbers are held in 4 bits; parameters count numbers, memory their bytes"
@@ -94,7 +95,7 @@ def describe_plan(
     if len(set(classes.values())) > 1:
         notes.append(f"parameters are those of {next(iter(classes))}; tasks with other classes have other heads")
     how = Circumstances(_execution(study.protocol), device, precision)
-    paces = _paces(plan, models, known_texts, classes, how, announce) if timed else {}
+    paces = _paces(plan, models, known_texts, classes, how, announce, notes) if timed else {}
     known = {kind: _Known(costs.get(kind), paces.get(kind), texts[kind[:2]]) for kind in map(kind_of, plan.stages)}
     stages = [_stage(stage, known[kind_of(stage)], how, data[stage.address.task]) for stage in plan.stages]
     counted = all(kind in costs for kind in known)
@@ -154,13 +155,14 @@ def _paces(
     n_classes: Mapping[str, int],
     how: Circumstances,
     announce: Announce,
+    notes: list[str],
 ) -> dict[Kind, Pace]:
-    """Return the pace of each stage that would be computed.
+    """Return the pace of each stage that would be computed; where one cannot be measured, a note says why.
 
     Those that train alike are measured once, also on other tasks whose texts are about as long.
     """
     keep_freed_memory()  # as a run does
-    measured: dict[Any, Pace] = {}
+    measured: dict[Any, Pace | None] = {}
     found: dict[Kind, Pace] = {}
     for stage in plan.to_run:
         model, task = stage.address.model, stage.address.task
@@ -173,8 +175,13 @@ def _paces(
         alike = (model, stage.spec.technique, json.dumps(settings, sort_keys=True, default=str), about)
         if alike not in measured:
             announce(f"timing {stage.spec.technique} on a few layers of {model}")
-            measured[alike] = measure_pace(stage, models[model], classes, lengths, how)
-        found[kind_of(stage)] = measured[alike]
+            try:
+                measured[alike] = measure_pace(stage, models[model], classes, lengths, how)
+            except ModelError as error:  # it fits the model, and not the few layers that are timed
+                measured[alike] = None
+                notes.append(f"the time of {stage.address.chain} is unknown: on a few layers of {model}, {error}")
+        if pace := measured[alike]:
+            found[kind_of(stage)] = pace
     return found
 
 

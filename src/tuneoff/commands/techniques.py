@@ -10,22 +10,28 @@ from rich.console import Console
 from rich.table import Table
 
 from tuneoff.commands.output import print_json
-from tuneoff.errors import TuneoffError
+from tuneoff.errors import StudyError, TuneoffError
+from tuneoff.study import PEFT
 from tuneoff.techniques import StageSettings, Technique, get, names
-from tuneoff.words import visible
+from tuneoff.words import ended, visible
 
 CLASSES = 2  # the head that is counted
 COMMON = tuple(name for name in StageSettings.model_fields if name != "learning_rate")
 INDENT = 4
+WHERE_LEFT_OUT = "the layers of the technique of that type, else the projections of queries and values"
 
 
-def techniques_command(name: str | None, *, model: str | None, as_json: bool) -> None:
-    """Print one technique, or all with what they train of a model, if one is named.
+def techniques_command(name: str | None, *, model: str | None, kind: str | None, as_json: bool) -> None:
+    """Print one technique, or all with what they train of a model, if one is named; of peft the fields of a type too.
 
-    Raises StudyError for a name that there is not, ModelError for a model that cannot be read.
+    Raises StudyError for a name or a type that there is not, ModelError for a model that cannot be read.
     """
+    if kind is not None and name != PEFT:
+        raise StudyError(f"--type is one of peft's: tuneoff techniques {PEFT} --type {visible(kind)}")
     chosen = [get(name)] if name else [get(one) for one in names()]
     found = [{**_described(one), **counts} for one, counts in zip(chosen, _counts(chosen, model), strict=True)]
+    if name == PEFT:
+        found[0] |= _of_peft(kind)
     if as_json:
         print_json({"techniques": found, **({"model": model, "classes": CLASSES} if model else {})})
     elif name:
@@ -52,6 +58,22 @@ def _described(technique: type[Technique]) -> dict[str, Any]:
             name: {"default": field.get_default(), "meaning": field.description} for name, field in fields.items()
         },
     }
+
+
+def _of_peft(kind: str | None) -> dict[str, Any]:
+    """Return peft's types, or the fields of one with default and meaning in peft's own words."""
+    from tuneoff.techniques.peft_check import type_complaint
+    from tuneoff.techniques.peft_fields import fields_of, usable_types, written_type
+
+    if kind is None:
+        return {"types": [one.lower() for one in usable_types()]}
+    if problem := type_complaint(written_type(kind)):
+        raise StudyError(f"--type: {problem}.")
+    fields = {
+        name: {"default": field.default, "meaning": field.meaning}
+        for name, field in fields_of(written_type(kind)).items()
+    }
+    return {"type": kind.lower(), "fields": fields}
 
 
 def _counts(chosen: list[type[Technique]], model: str | None) -> Iterator[dict[str, Any]]:
@@ -100,6 +122,16 @@ def _print_one(one: dict[str, Any]) -> None:
     for name, setting in one["settings"].items():
         left_out = "the protocol's" if name in COMMON and setting["default"] is None else _written(setting["default"])
         typer.echo(f"{'':{INDENT}}{name}: {setting['meaning']} Default: {left_out}")
+    if "types" in one:
+        typer.echo(
+            f"\nTypes: {', '.join(one['types'])}\nFields of one: tuneoff techniques {PEFT} --type {one['types'][0]}"
+        )
+    if "fields" in one:
+        typer.echo(
+            f"\nFields of type {one['type']}, in peft's own words; `target_modules` left out: {WHERE_LEFT_OUT}\n"
+        )
+        for name, field in one["fields"].items():
+            typer.echo(f"{'':{INDENT}}{name}: {ended(field['meaning'])} Default: {_written(field['default'])}")
 
 
 def _written(value: Any) -> str:

@@ -12,6 +12,7 @@ from tuneoff.models.card import card_settings
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.report.formats import count, mean_spread
 from tuneoff.store import StageRecord
+from tuneoff.tasks import Origin
 from tuneoff.tasks.data_set import ALSO
 from tuneoff.words import shortened, visible
 
@@ -50,11 +51,12 @@ def model_card(folder: Folder, facts: Facts) -> str:
 def _metadata(folder: Folder, facts: Facts) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    hub_task = (facts.study["task"] or {}).get("hub")
+    origin = facts.origin
     found = [
         EvalResult(
             task_type="text-classification",
-            dataset_type=hub_task or facts.task["name"],
+            dataset_type=origin.hub or facts.task["name"],
+            dataset_config=origin.config,
             dataset_name=visible(facts.task["label"]),
             dataset_split="test",
             metric_type=HUB_METRICS[name],
@@ -66,10 +68,10 @@ def _metadata(folder: Folder, facts: Facts) -> str:
     ]
     data = ModelCardData(
         base_model=folder.base if folder.model.revision else None,
-        datasets=[hub_task] if hub_task else None,
+        datasets=[origin.hub] if origin.hub else None,
+        language=[*origin.languages] or None,
         eval_results=found or None,
         library_name=folder.form.library,
-        license=_licence(folder.model),
         model_name=_name(facts),
         pipeline_tag="text-classification",
         tags=["text-classification", "tuneoff"],
@@ -104,8 +106,16 @@ def _title(folder: Folder, facts: Facts) -> list[str]:
         f"{base}, fine-tuned by `{address.chain}` to tell {len(facts.task['classes'])} classes apart. It is "
         f"{_article(folder.form)} for `{folder.form.loader}`. Trained and compared with other ways of fine-tuning by "
         f"tuneoff {version('tuneoff')}.",
-        *(["", f"The licence of the base model, by its card: {_plain(licence)}."] if licence else []),
+        "",
+        f"This folder names no licence of its own. {_licences(licence, facts.origin)}",
     ]
+
+
+def _licences(base: str | None, origin: Origin) -> str:
+    """Say whose licences hold for what went into the model: the base's, which is not its own, and the data's."""
+    of_base = f"The base model's, by its card: {_plain(base)}." if base else "The base model's is not known here."
+    of_data = f"The data's: {_plain(origin.licence)}." if origin.licence else "The data's is not known here."
+    return f"{of_base} {of_data}"
 
 
 def _article(form: Form) -> str:

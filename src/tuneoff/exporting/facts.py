@@ -1,8 +1,11 @@
 """What a model card says of a run, read from its run directory: data, protocol, metrics with intervals."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from safetensors import safe_open
 
 from tuneoff.evidence.chains import trace
 from tuneoff.evidence.intervals import accuracy_interval
@@ -12,6 +15,11 @@ from tuneoff.evidence.predictions import last_evaluation
 from tuneoff.evidence.results import RESULTS, asked_task, build_results, read_results
 from tuneoff.evidence.runs import REPORTED_SPLIT
 from tuneoff.store import PREDICTIONS, StageRecord, Store
+from tuneoff.study import TaskSpec
+from tuneoff.tasks import Origin, origin_of
+
+# A trained number of an adapter, by peft's way of naming: the layer, peft's name for its part, the adapter's name.
+ADAPTED = re.compile(r"backbone\.(?:.+\.)?(\w+)\.\w+\.default(?:\.|$)")
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,8 @@ class Facts:
     `metrics` are this run's on test, by name, None where unknown; `intervals` are those of its metrics that have
     one, as JSON values, `own_metric` is what the task's benchmark reports beside or in place of the accuracy,
     `examples` the test's rows. `technique` is the row of results.json of the technique over all its seeds, `stages`
-    the records first to last, `notices` sentences on what the numbers cannot show.
+    the records first to last, their `target_modules` those that have an adapter; `notices` are sentences on what the
+    numbers cannot show, `origin` says where the task's rows come from.
     """
 
     study: Mapping[str, Any]
@@ -34,6 +43,7 @@ class Facts:
     examples: int
     technique: Mapping[str, Any]
     notices: tuple[str, ...]
+    origin: Origin
 
     @property
     def record(self) -> StageRecord:
@@ -48,6 +58,7 @@ def facts_of(store: Store, record: StageRecord) -> Facts:
     records = {one.address: one for one in store.records()}
     asked = next(one for one in results["study"]["techniques"] if one["name"] == address.chain)
     found = last_evaluation(store.checked(address, PREDICTIONS), REPORTED_SPLIT, record.reported_step)
+    asked_of_task = asked_task(asked_study, address.task)
     metrics: Mapping[str, float | None] = {}
     intervals: dict[str, Any] = {}
     if found is not None:
@@ -57,16 +68,17 @@ def facts_of(store: Store, record: StageRecord) -> Facts:
             intervals["accuracy"] = accuracy_interval(given == found.labels).as_json()
             intervals |= {name: one for name, one in metric_intervals(metrics, found.labels, given).items() if one}
     return Facts(
-        study={**asked_study, "task": asked_task(asked_study, address.task)},
+        study={**asked_study, "task": asked_of_task},
         task=store.task(address.model, address.task),
         model=store.model(address.model),
-        stages=tuple(records[stage] for stage in trace(asked, address, records).stages),
+        stages=tuple(_with_targets(store, records[stage]) for stage in trace(asked, address, records).stages),
         metrics=metrics,
         intervals=intervals,
         own_metric=next((task.get("metric") for task in results["tasks"] if task["name"] == address.task), None),
         examples=0 if found is None else len(found.labels),
         technique=next(one for one in results["techniques"] if _is_of(one, record)),
         notices=tuple(notice["text"] for notice in results["study"]["notices"] if _is_about(notice, address.task)),
+        origin=origin_of(TaskSpec.model_validate(asked_of_task)),
     )
 
 
@@ -77,6 +89,18 @@ def _results(store: Store, record: StageRecord) -> dict[str, Any]:
         if any(run["source"]["key"] == record.key and _is_of(run, record) for run in written.get("runs", ())):
             return written
     return build_results(store)
+
+
+def _with_targets(store: Store, record: StageRecord) -> StageRecord:
+    """Return a record in which adapters that were put where the technique has them have the names of these layers."""
+    weights = store.weights(record.address)
+    if weights is None or "target_modules" not in record.settings or record.settings["target_modules"] is not None:
+        return record
+    with safe_open(weights, framework="np") as file:
+        layers = (ADAPTED.match(name) for name in file.keys())  # noqa: SIM118  # it is no mapping
+        found = sorted({layer[1] for layer in layers if layer})
+    settings = {**record.settings, "target_modules": ", ".join(found) or None}
+    return replace(record, settings=settings)
 
 
 def _is_about(notice: Mapping[str, Any], task: str) -> bool:

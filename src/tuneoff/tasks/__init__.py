@@ -10,10 +10,11 @@ from tuneoff.tasks import also, own
 from tuneoff.tasks.data_set import Split, TaskData
 from tuneoff.tasks.describe import describe
 from tuneoff.tasks.raw import RawTask
-from tuneoff.tasks.registry import BuiltIn, built_in_tasks, refused_tasks, why_refused
+from tuneoff.tasks.registry import BuiltIn, Origin, built_in_tasks, refused_tasks, why_refused
 from tuneoff.words import listed, near
 
 __all__ = [
+    "Origin",
     "Split",
     "StudyTask",
     "TaskData",
@@ -23,6 +24,7 @@ __all__ = [
     "known_labels",
     "load_study_task",
     "load_task",
+    "origin_of",
     "task_name",
     "with_further",
 ]
@@ -116,6 +118,12 @@ def known_labels(spec: TaskSpec) -> tuple[str, ...] | None:
     check_task(spec)
     task = _built_in(spec)
     return None if task is None else task.classes(spec)
+
+
+def origin_of(spec: TaskSpec) -> Origin:
+    """Return where a task's rows come from; raises StudyError as `check_task` does."""
+    task = _built_in(spec)
+    return Origin(spec.hub, spec.config if spec.hub else None) if task is None else task.origin(spec)
 
 
 def task_name(spec: TaskSpec) -> str:

@@ -15,7 +15,7 @@ from tuneoff.tasks.files import find_folder, read_table
 from tuneoff.tasks.hub import HubId, load_hub
 from tuneoff.tasks.notes import note
 from tuneoff.tasks.raw import RawTask
-from tuneoff.tasks.registry import About, BuiltIn, register
+from tuneoff.tasks.registry import About, BuiltIn, Origin, register
 from tuneoff.tasks.table import Table
 from tuneoff.tasks.unquoted import ID, read_unquoted
 from tuneoff.words import listed
@@ -28,7 +28,7 @@ INSTEAD = " Or give the folder with the benchmark's own files: --data DIR (task.
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What the tasks of a benchmark have in common: its name, its data set on the hub, and the licence.
+    """What the tasks of a benchmark have in common: its name, its data set on the hub, the licence, the language.
 
     `splits` gives the hub's split for each of ours, `prefixes` what goes before the rows' ids, which repeat.
     """
@@ -36,6 +36,7 @@ class Benchmark:
     name: str
     hub: str
     licence: str
+    language: str
     splits: Mapping[str, str]
     prefixes: Mapping[str, str]
 
@@ -110,6 +111,7 @@ def declare(task: Declaration) -> BuiltIn:
             slug=lambda _: task.slug,
             read=lambda spec, base: _read(task, spec, base),
             about=_about(task),
+            origin=lambda spec: _origin(task, spec),
             further_of=task.further_of,
             also=lambda spec: _also(task, spec),
             metric=task.metric,
@@ -123,6 +125,12 @@ def _about(task: Declaration) -> About:
     splits = [split if split == name else f"{split} = {name}" for split, name in where.items()]
     texts = tuple(f"{task.before}: {name}" if task.before else name for name in task.texts)
     return About(task.label, f"{origin}. Licence: {task.benchmark.licence}", texts, listed(splits))
+
+
+def _origin(task: Declaration, spec: TaskSpec) -> Origin:
+    benchmark = task.benchmark
+    hub, config = (None, None) if spec.data else (benchmark.hub, task.name)
+    return Origin(hub, config, (benchmark.language,), benchmark.licence)
 
 
 def _problems(task: Declaration, spec: TaskSpec) -> list[str]:

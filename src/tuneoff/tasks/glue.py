@@ -10,6 +10,7 @@ GLUE = Benchmark(
     name="GLUE",
     hub="nyu-mll/glue",
     licence="that of each task's own source; see the data set's page",
+    language="en",
     splits={"train": "train", "test": "validation", "unlabelled": "test"},
     prefixes={"train": "train", "test": "validation", "unlabelled": "test"},
 )

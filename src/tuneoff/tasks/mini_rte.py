@@ -6,7 +6,7 @@ from pathlib import Path
 from tuneoff.study import TaskSpec
 from tuneoff.tasks.files import read_table
 from tuneoff.tasks.raw import RawTask
-from tuneoff.tasks.registry import About, BuiltIn, register
+from tuneoff.tasks.registry import About, BuiltIn, Origin, register
 from tuneoff.words import listed, near
 
 LANGUAGES = {"ru": "Russian", "en": "English"}
@@ -81,6 +81,7 @@ MINI_RTE = register(
         classes=lambda spec: CLASSES[_label(spec)],
         slug=_slug,
         read=_read,
+        origin=lambda spec: Origin(languages=(_language(spec),), licence="CC0"),
         about=About(
             title="mini RTE",
             family="Packaged with tuneoff. Licence: CC0",

@@ -26,12 +26,26 @@ class About:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a task's rows come from, as a model card says it.
+
+    `hub` is the id of a data set of the hub, None where the rows are files; `languages` are of ISO 639-1, none where
+    they are unknown; `licence` is that of the data in words, None where it is unknown.
+    """
+
+    hub: str | None = None
+    config: str | None = None
+    languages: tuple[str, ...] = ()
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
 class BuiltIn:
     """A task that is known by name.
 
     `takes` are the keys of a study's task that it understands, beside `name`, `called`, `limit`, `drop_overlap` and
     `also_test`. `problems` returns what is wrong with their values, a line each. `classes` and `slug` give the class
-    names and the folder name without reading data. `read` gets the study's folder.
+    names and the folder name without reading data, `origin` where the rows come from. `read` gets the study's folder.
 
     A task with `further_of` has no rows to train on: it is a further test set, made for the tasks of these names, and
     its table is `test`. `also` returns the further test sets that a study of the task has where it names none. `metric`
@@ -45,6 +59,7 @@ class BuiltIn:
     slug: Callable[[TaskSpec], str]
     read: Callable[[TaskSpec, Path], RawTask]
     about: About
+    origin: Callable[[TaskSpec], Origin]
     further_of: tuple[str, ...] = ()
     also: Callable[[TaskSpec], Mapping[str, dict[str, str]]] = lambda _: {}
     metric: str | None = None

@@ -11,6 +11,7 @@ RUSSIAN_SUPERGLUE = Benchmark(
     name="Russian SuperGLUE",
     hub="RussianNLP/russian_super_glue",
     licence="MIT",
+    language="ru",
     splits={"train": "train", "test": "validation", "unlabelled": "test"},
     prefixes={"train": "train", "test": "val", "unlabelled": "test"},
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tuneoff.section import keyed
 from tuneoff.techniques.base import StageSettings, Technique
+from tuneoff.techniques.peft_warnings import PeftWarning, warnings_as_errors
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -131,7 +131,8 @@ class Adapter(Technique):
         if "fan_in_fan_out" in kind.__dataclass_fields__:
             fields["fan_in_fan_out"] = any(isinstance(module, Conv1D) for module in targets.values())
         try:
-            config: PeftConfig = kind(**fields)
+            with warnings_as_errors():
+                config: PeftConfig = kind(**fields)
         except (ValueError, TypeError) as error:
             raise ModelError(f"{self.name}: peft's {kind.__name__} does not take its settings: {error}") from error
         return config
@@ -171,7 +172,9 @@ class Adapter(Technique):
 
 
 def add_adapters(backbone: nn.Module, config: PeftConfig, technique: str) -> None:
-    """Put adapters into a backbone, in place; raises ModelError, naming the technique, where peft cannot.
+    """Put adapters into a backbone, in place.
+
+    Raises ModelError, naming the technique, where peft cannot, or warns that it does something else than was asked.
 
     peft's `inject_adapter_in_model` is for types whose layers share nothing; the class of a type does the same for all.
     """
@@ -187,10 +190,13 @@ def add_adapters(backbone: nn.Module, config: PeftConfig, technique: str) -> Non
         torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]  # torch leaves it so
     kind = PeftType(config.peft_type)
     try:
-        with _nothing_compiled(), warnings.catch_warnings():
-            if kind == PeftType.LN_TUNING:  # of a size that is not used
-                warnings.filterwarnings("ignore", "Unsupported layer type", UserWarning)
+        with _nothing_compiled(), warnings_as_errors():
             PEFT_TYPE_TO_TUNER_MAPPING[kind](backbone, config, ADAPTER)
+    except PeftWarning as error:
+        raise ModelError(
+            f"{technique}: peft would put {kind.value} on this model otherwise than was asked: {error}. Ask for what "
+            "it can do."
+        ) from error
     except (ValueError, TypeError, NotImplementedError) as error:
         raise ModelError(f"{technique}: peft cannot put {kind.value} on this model: {error}") from error
 

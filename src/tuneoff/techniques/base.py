@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from tuneoff.section import Section, keyed, unkeyed
 from tuneoff.study import Schedule
+from tuneoff.values import Norm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ class StageSettings(Section):
     schedule: Schedule | None = unkeyed(None, doc="Of the rate after warm-up: constant, linear or cosine.")
     warmup: float | None = unkeyed(None, doc="Share of the steps in which the rate rises from 0.", ge=0, lt=1)
     weight_decay: float | None = unkeyed(None, doc="Of AdamW.", ge=0)
-    max_grad_norm: float | Literal["off"] | None = unkeyed(None, doc="Gradients are clipped to this norm.")
+    max_grad_norm: Norm | None = unkeyed(None, doc="Gradients are clipped to this norm.")
     steps: int | None = unkeyed(None, doc="Optimizer steps of this stage, instead of the protocol's.", ge=1)
     epochs: float | None = unkeyed(None, doc="Passes over train of this stage, instead of the protocol's.", gt=0)
 

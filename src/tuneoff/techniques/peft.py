@@ -11,6 +11,7 @@ from pydantic import field_validator, model_validator
 from tuneoff.section import keyed
 from tuneoff.techniques.adapter import Adapter
 from tuneoff.techniques.base import StageSettings
+from tuneoff.words import listed
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from tuneoff.models.classifier import TextClassifier
 
 PLAIN = {"type": "LORA"}
-WHERE = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "feedforward_modules")
+NARROWING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+WHERE = (*NARROWING, "feedforward_modules")
 
 
 class PeftSettings(StageSettings):
@@ -33,13 +35,15 @@ class PeftSettings(StageSettings):
     @field_validator("peft", mode="after")
     @classmethod
     def _type_as_peft_writes_it(cls, given: dict[str, Any]) -> dict[str, Any]:
+        from tuneoff.techniques.peft_fields import written_type
+
         kind = given.get("type")
-        return {**given, "type": kind.upper().replace("-", "_")} if isinstance(kind, str) else given
+        return {**given, "type": written_type(kind)} if isinstance(kind, str) else given
 
     @model_validator(mode="after")
     def _known_to_peft(self) -> PeftSettings:
         if self.peft != PLAIN:  # the check needs peft, and the default needs no check
-            from tuneoff.techniques.peft_fields import complaint
+            from tuneoff.techniques.peft_check import complaint
 
             if problem := complaint(self.peft):
                 raise ValueError(f"peft: {problem}")
@@ -68,24 +72,51 @@ class Peft(Adapter):
         Where a study names none: what the technique of that type takes, or the projections of queries and values.
         Raises ModelError where a name fits no module, or nothing is left.
         """
-        from peft.tuners.tuners_utils import check_target_module_exists
-
         from tuneoff.errors import ModelError
         from tuneoff.models.modules import last_names, linear_layers, outside_head
 
-        wanted, inside = self.given.get("target_modules"), outside_head(classifier)
-        linear = linear_layers(classifier)
-        if isinstance(wanted, list):
-            known = ", ".join(last_names(linear))
-            if unknown := [one for one in wanted if not any(f".{name}".endswith(f".{one}") for name in inside)]:
-                raise ModelError(f"{self.name}: target_modules {unknown} do not fit; the linear layers are {known}")
-        if wanted == "all-linear":
-            inside, wanted = linear, list(linear)
-        config: Any = self._config({**self.given, "target_modules": wanted or self._usual(classifier)})
-        found = {name: module for name, module in inside.items() if _chosen(check_target_module_exists, config, name)}
+        wanted, inside, linear = self.given.get("target_modules"), outside_head(classifier), linear_layers(classifier)
+        known = ", ".join(last_names(linear))
+        named = wanted if isinstance(wanted, list) else []
+        if unknown := [one for one in named if not any(f".{name}".endswith(f".{one}") for name in inside)]:
+            raise ModelError(f"{self.name}: target_modules {unknown} do not fit; the linear layers are {known}")
+        if wanted == "all-linear" or not wanted:
+            names = self._usual(classifier) if not wanted else list(linear)
+            # Where peft is given whole names it does not look at the numbers of layers, so it is asked about last ones.
+            inside = {name: inside[name] for name in inside if any(f".{name}".endswith(f".{one}") for one in names)}
+            wanted = last_names(inside)
+        fields = {**self.given, "target_modules": wanted, **self._layers_named(classifier)}
+        found = self._matching(fields, inside)
         if not found:
-            raise ModelError(f"{self.name}: target_modules {wanted} fit no module; linear are {last_names(linear)}")
+            narrowed = [f"`{name}: {self.given[name]}`" for name in NARROWING if self.given.get(name) is not None]
+            raise ModelError(f"{self.name}: no layer is left with {listed(narrowed)}; the linear layers are {known}")
+        numbers = self.given.get("layers_to_transform")
+        for number in numbers if isinstance(numbers, list) else []:  # peft passes over those that there are not
+            if not self._matching({**fields, "layers_to_transform": [number]}, inside):
+                raise ModelError(
+                    f"{self.name}: `layers_to_transform: {numbers}`: there is no layer {number} with such modules; "
+                    "layers are numbered from 0"
+                )
         return found
+
+    def _layers_named(self, classifier: TextClassifier) -> dict[str, Any]:
+        """Return what the model calls its list of layers, where they are chosen by number and a study does not say.
+
+        peft finds the number in the names by itself, but not where they begin with the list.
+        """
+        from tuneoff.models.depth import layer_list
+
+        layers = layer_list(classifier.backbone)
+        if self.given.get("layers_to_transform") is None or self.given.get("layers_pattern") or layers is None:
+            return {}
+        return {"layers_pattern": layers[0].rpartition(".")[2]}
+
+    def _matching(self, fields: Mapping[str, Any], inside: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        """Return those of some modules that peft would adapt, given the fields of its config."""
+        from peft.tuners.tuners_utils import check_target_module_exists
+
+        config: Any = self._config(fields)
+        return {name: module for name, module in inside.items() if _chosen(check_target_module_exists, config, name)}
 
     def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
         """Return the fields that the study gives, but for the layers, and those that must not be left to chance."""

@@ -1,18 +1,16 @@
-"""Checking what a study gives to peft: the type, its config's own fields, and which are not a study's to set."""
+"""Which types and fields of peft a study may name, and what each field takes: values, default, peft's explanation."""
 
-import re
-import warnings
+import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
-from tuneoff.complaints import expectation
-from tuneoff.words import described, listed, near
+from annotated_types import Ge, Gt, Lt
 
 if TYPE_CHECKING:
     from peft import PeftConfig
 
 PROMPTS = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CARTRIDGE", "CPT")
-_AS_TECHNIQUES = ("prefix", "prompt", "p-tuning")
 
 # Types of peft that are no adapter of a classifier's layers, or that need more than their fields.
 REFUSED = {
@@ -71,22 +69,27 @@ _ELSEWHERE = {
 OURS |= _ELSEWHERE
 # First numbers that follow from the base weights alone, or are all trained and so stored.
 FIRST_NUMBERS = (True, False, "gaussian", "olora", "pissa", "orthogonal", "mica")
+#: Mappings from names of layers to whole numbers, and to numbers: another rank or scale for single layers.
+_WHOLE_PATTERNS = ("rank_pattern", "n_frequency_pattern", "block_size_pattern")
+_PATTERNS = ("alpha_pattern", "lambda_pattern")
 
 
-def complaint(given: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a study's `peft:`, all of it, or None. Needs peft, so it takes seconds at first."""
-    kind = given.get("type")
-    types = _types()
-    if not isinstance(kind, str):
-        return f"`type` says which of peft's adapters: {listed(types, at_most=60)}"
-    if kind in PROMPTS:
-        return f"type {kind}: it puts virtual tokens before a text: use {_prompt_techniques()}"
-    if kind in REFUSED:
-        return f"type {kind}: {REFUSED[kind]}"
-    if kind not in types:
-        return f"there is no type {kind!r} in peft.{near(kind, types)} There are: {listed(types, at_most=60)}"
-    fields = {name: value for name, value in given.items() if name != "type"}
-    return "; ".join(_wrong_fields(config_class(kind), fields)) or _refused_by_peft(kind, fields)
+@dataclass(frozen=True)
+class PeftField:
+    """A field of one of peft's configs.
+
+    `annotation` is the Python type of its values, with the limits that peft leaves unsaid; `default` is what peft takes
+    where it is left out; `meaning` is peft's own explanation on one line, empty where it has none.
+    """
+
+    annotation: Any
+    default: Any
+    meaning: str
+
+
+def written_type(kind: str) -> str:
+    """Return a type as peft writes it: letters of any case and hyphens are taken."""
+    return kind.upper().replace("-", "_")
 
 
 def config_class(kind: str) -> "type[PeftConfig]":
@@ -97,66 +100,67 @@ def config_class(kind: str) -> "type[PeftConfig]":
     return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)]
 
 
-def _names(config: "type[PeftConfig]") -> list[str]:
-    return [name for name, field in config.__dataclass_fields__.items() if field.init]
-
-
-def _types() -> list[str]:
+def usable_types() -> list[str]:
     """Return the types of peft that can be used, as peft writes them."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
     return sorted(one.value for one in PEFT_TYPE_TO_CONFIG_MAPPING if one.value not in {*REFUSED, *PROMPTS})
 
 
-def _prompt_techniques() -> str:
-    from tuneoff.techniques import names
-
-    return listed([name for name in _AS_TECHNIQUES if name in names()] or ["an adapter"])
-
-
-def _wrong_fields(config: "type[PeftConfig]", fields: Mapping[str, Any]) -> list[str]:
-    from pydantic import TypeAdapter, ValidationError
-    from pydantic.fields import FieldInfo
-
-    hints, problems = get_type_hints(config), []
-    usable = sorted(name for name in _names(config) if name not in OURS)
-    for name, value in fields.items():
-        if name not in _names(config):
-            names = listed(usable, at_most=60)
-            problems.append(f"`{name}` is no field of peft's {config.__name__}.{near(name, usable)} Fields: {names}")
-        elif name in OURS:
-            problems.append(f"`{name}` is not a study's to set: {OURS[name]}")
-        elif name == "init_lora_weights":
-            if value not in FIRST_NUMBERS:
-                wanted = listed(str(one).lower() for one in FIRST_NUMBERS)
-                problems.append(f"`{name}`: expected one of {wanted}, found {described(value)}")
-        else:
-            try:
-                TypeAdapter(hints[name]).validate_python(value, strict=True)
-            except ValidationError:
-                problems.append(f"`{name}`: {expectation(FieldInfo(annotation=hints[name]), value).rstrip('.')}")
-            else:
-                problems += _bad_pattern(name, value)
-    return problems
+def fields_of(kind: str) -> dict[str, PeftField]:
+    """Return the fields of a type's config that are a study's to set, by name in alphabetical order."""
+    config = config_class(kind)
+    hints = get_type_hints(config)
+    found = {one.name: one for one in dataclasses.fields(config) if one.init and one.name not in OURS}
+    return {
+        name: PeftField(
+            _limited(name, hints[name], _default(found[name])), _default(found[name]), _meaning(found[name])
+        )
+        for name in sorted(found)
+    }
 
 
-def _bad_pattern(name: str, value: Any) -> list[str]:
-    """Return what is wrong with a text that peft takes for a regular expression of names."""
-    if not name.endswith("_modules") or not isinstance(value, str):
-        return []
-    try:
-        re.compile(value)
-    except re.error as error:
-        return [f"`{name}`: expected names, or a regular expression of them; {value!r} is none: {error}"]
-    return []
+def _limited(name: str, annotation: Any, default: Any) -> Any:
+    """Return the type of a field with its limits: shares of dropout, ranks and scales are told by their names.
+
+    peft takes a negative share, or a scale of 0 under which nothing is trained, without a word.
+    """
+    if name == "init_lora_weights":
+        return Literal[FIRST_NUMBERS]
+    if annotation in (dict, dict | None):
+        if name in _WHOLE_PATTERNS:
+            return dict[str, Annotated[int, Gt(0)]] | None
+        if name in _PATTERNS:
+            return dict[str, Annotated[float, Gt(0)]] | None
+    if not _numbers(annotation):
+        return annotation
+    if "dropout" in name:
+        return Annotated[annotation, Ge(0), Lt(1)]
+    if name == "r" or name.endswith("_r"):  # 0 where peft has it so: no such part, or it follows from another field
+        return Annotated[annotation, Ge(0 if default == 0 else 1)]
+    return Annotated[annotation, Gt(0)] if "alpha" in name or name == "effective_rank" else annotation
 
 
-def _refused_by_peft(kind: str, fields: Mapping[str, Any]) -> str | None:
-    """Return what peft itself finds wrong with fields that fit one by one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it warns of concerns saving, or is told when the adapters are put in
-        try:
-            config_class(kind)(**fields)
-        except (ValueError, TypeError, ImportError) as error:
-            return f"peft's {kind} refuses it: {error}".rstrip(".")
-    return None
+def _numbers(annotation: Any) -> bool:
+    """Return whether an annotation takes numbers alone, None aside."""
+    return set(get_args(annotation) or (annotation,)) <= {int, float, type(None)}
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _meaning(field: "dataclasses.Field[Any]") -> str:
+    help_: Any = field.metadata.get("help", "")
+    return " ".join((help_ if isinstance(help_, str) else "".join(help_)).split())
+
+
+def as_json_schema(field: PeftField) -> Mapping[str, Any]:
+    """Return the JSON Schema of a field's values, with default and meaning."""
+    from pydantic import TypeAdapter
+
+    default = {} if field.default is dataclasses.MISSING else {"default": field.default}
+    described = {"description": field.meaning} if field.meaning else {}
+    return {**TypeAdapter(field.annotation).json_schema(), **default, **described}

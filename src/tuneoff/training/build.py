@@ -1,6 +1,7 @@
 """From a planned stage to a classifier that starts where its parents ended."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from tuneoff.errors import ModelError, StoreError
+from tuneoff.errors import MisfitError, ModelError, StoreError
 from tuneoff.models.backbones import head_modules, numbered
 from tuneoff.models.classifier import TextClassifier, build_meta, init_head, load_classifier
 from tuneoff.models.quantised import count_to_quantise, numel
@@ -43,6 +44,18 @@ class Ancestor:
 def make_technique(spec: StageSpec) -> Technique:
     """Return a stage's technique with its settings."""
     return get(spec.technique)(spec.settings)
+
+
+@contextmanager
+def fitting(spec: StageSpec, model: ResolvedModel) -> Iterator[None]:
+    """Say of a ModelError which stage of the study it is about, and which model: of one technique there may be many."""
+    try:
+        yield
+    except MisfitError:
+        raise
+    except ModelError as error:
+        why = str(error).removeprefix(f"{spec.technique}: ")
+        raise MisfitError(spec.chain, f"technique '{spec.chain}' on {model.name}: {why}") from error
 
 
 def trainable(classifier: TextClassifier) -> dict[str, torch.nn.Parameter]:

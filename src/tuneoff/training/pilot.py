@@ -32,6 +32,7 @@ MOST = 5  # times at most
 NUMBERS = 1 << 22  # parameters on which the optimizer alone is timed
 LAST = 1 << 10  # steps before the end of the budget, at which is measured
 SPLIT = "train"
+BY_NUMBER = ("layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern")  # peft's fields that name layers
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,12 @@ def _vectors(job: Job) -> VectorInputs:
 
 def _in_layers(spec: StageSpec, layers: int) -> StageSpec:
     """Return a stage that trains all of so few layers, where it trains a number of them."""
-    if getattr(spec.settings, "layers", None) is None:
-        return spec
-    return StageSpec(
-        spec.chain, spec.technique, spec.settings.model_copy(update={"layers": layers}), spec.parent, spec.index
-    )
+    update: dict[str, Any] = {}
+    if getattr(spec.settings, "layers", None) is not None:
+        update["layers"] = layers
+    if given := getattr(spec.settings, "peft", None):
+        update["peft"] = {name: value for name, value in given.items() if name not in BY_NUMBER}
+    return replace(spec, settings=spec.settings.model_copy(update=update))
 
 
 def _job(
