@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tuneoff.errors import ModelError, StoreError, WriteError
-from tuneoff.exporting.adapter import adapter_model
+from tuneoff.exporting.adapter import adapter_model, plain_base
 from tuneoff.exporting.card import CARD, Folder, model_card
 from tuneoff.exporting.facts import Facts, facts_of
-from tuneoff.exporting.form import Form, NotExportableError, forms
-from tuneoff.exporting.plain import HEAD, plain_model
-from tuneoff.exporting.proof import check_written, expected_logits, probe_columns
+from tuneoff.exporting.form import BASE, Form, NotExportableError, forms
+from tuneoff.exporting.head import HEAD, head_tensors
+from tuneoff.exporting.plain import head_weights, plain_model
+from tuneoff.exporting.proof import check_written, expected, probe_columns
 from tuneoff.exporting.snippet import loading_settings, snippet
 from tuneoff.exporting.tokenizer import own_tokenizer
+from tuneoff.exporting.virtual import virtual_model, within_window
 from tuneoff.files import TEMPORARY, save_tensors
 from tuneoff.in_use import put_in_place
 from tuneoff.store import StageAddress, Store
@@ -71,8 +73,9 @@ def export(
     trained = _load(store, address, base)
     facts = facts_of(store, trained.record)
     found = forms(trained, merge=merge)
+    trained = within_window(trained, facts.task)
     columns = probe_columns(trained, facts.task)
-    expected = expected_logits(trained, columns)
+    own = expected(trained, columns)
     reasons = list(found.reasons)
     for number, form in enumerate(found.possible):
         try:
@@ -80,7 +83,7 @@ def export(
                 announce(f"writing {form.loader}'s folder")
                 settings = _write_weights(trained, form, base or trained.spec.id, folder)
                 announce("loading it again, to compare")
-                difference = check_written(folder, trained, form, settings, columns, expected)
+                difference = check_written(folder, trained, form, settings, columns, own)
                 card = _card(trained, form, facts, settings, tuple(reasons), base)
                 (folder / CARD).write_text(card, encoding="utf-8", newline="\n")
                 _put_in_place(folder, target)
@@ -109,15 +112,31 @@ def _write_weights(trained: TrainedClassifier, form: Form, base: str, folder: Pa
     tokenizer = own_tokenizer(trained, padding_ends_texts=not (form.classifies and trained.model.is_decoder))
     settings = loading_settings(trained, form, tokenizer.pad_token_id)
     with quiet():
-        if form.adapter:
+        if trained.classifier.virtual_tokens:
+            plain = _base_of_virtual_tokens(trained, form, settings, tokenizer.pad_token_id, folder)
+            virtual_model(trained, form, base, plain).save_pretrained(folder, save_embedding_layers=False)
+        elif form.adapter:
             adapter_model(trained, form, base, settings).save_pretrained(folder, save_embedding_layers=False)
         else:
             plain_model(trained, form, tokenizer.pad_token_id).save_pretrained(folder)
-    weight = trained.classifier.head_parameters().get("head.weight")
-    if not form.classifies and weight is not None:
-        save_tensors(folder / HEAD, {"weight": weight.detach().contiguous()})
+    if not form.classifies:
+        save_tensors(folder / HEAD, head_tensors(trained))
     tokenizer.save_pretrained(folder)
     return settings
+
+
+def _base_of_virtual_tokens(
+    trained: TrainedClassifier, form: Form, settings: dict[str, Any], pad_id: int, folder: Path
+) -> Any:
+    """Return the base of virtual tokens, with the head if its class has one; it is written if it goes with them."""
+    if form.beside:
+        plain = plain_model(trained, form.base, pad_id)
+        plain.save_pretrained(folder / BASE)
+        return plain
+    plain = plain_base(trained, form, settings)
+    if form.classifies:
+        plain.load_state_dict(head_weights(trained, plain), strict=False)
+    return plain
 
 
 def _card(

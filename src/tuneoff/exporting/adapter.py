@@ -31,10 +31,10 @@ def adapter_model(trained: TrainedClassifier, form: Form, base: str, settings: d
     config: Any = copy.deepcopy(backbone.peft_config[ADAPTER])
     config.task_type = "SEQ_CLS" if form.classifies else "FEATURE_EXTRACTION"
     config.base_model_name_or_path, config.revision = base, trained.model.revision
-    plain = _base(trained, form, settings)
+    plain = plain_base(trained, form, settings)
     prefix = ""
     if form.classifies:
-        config.modules_to_save = _head_names(plain)
+        config.modules_to_save = head_names(plain)
         prefix = "" if trained.classifier.head is None else f"{plain.base_model_prefix}."
     _reach(config, prefix)
     wrapper = peft.PeftModelForSequenceClassification if form.classifies else peft.PeftModelForFeatureExtraction
@@ -47,7 +47,7 @@ def adapter_model(trained: TrainedClassifier, form: Form, base: str, settings: d
     return model
 
 
-def _base(trained: TrainedClassifier, form: Form, settings: dict[str, Any]) -> Any:
+def plain_base(trained: TrainedClassifier, form: Form, settings: dict[str, Any]) -> Any:
     """Return the pre-trained model as an outsider's class loads it."""
     import transformers
 
@@ -58,7 +58,8 @@ def _base(trained: TrainedClassifier, form: Form, settings: dict[str, Any]) -> A
         return auto.from_pretrained(trained.model.path, use_safetensors=True, local_files_only=True, **settings)
 
 
-def _head_names(plain: Any) -> list[str]:
+def head_names(plain: Any) -> list[str]:
+    """Return the names of the modules that a class for classification adds to its base model."""
     from tuneoff.models.backbones import own_modules
 
     own = own_modules(plain)

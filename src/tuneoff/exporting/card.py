@@ -7,7 +7,7 @@ from typing import Any
 
 from tuneoff.exporting.facts import Facts
 from tuneoff.exporting.form import Form
-from tuneoff.exporting.plain import HEAD
+from tuneoff.exporting.head import HEAD
 from tuneoff.models.card import card_settings
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.report.formats import count, mean_spread

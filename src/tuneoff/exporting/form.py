@@ -9,11 +9,18 @@ from tuneoff.trained import TrainedClassifier
 if TYPE_CHECKING:
     from tuneoff.training.build import Ancestor
 
+BASE = "base"  # the folder of a base that lies beside its adapter
 POOLINGS = {
     "mean": "the mean of its last hidden states",
     "first": "the last hidden state of its first token",
     "last": "the last hidden state of its last token",
 }
+
+
+IN_4BIT = (
+    "The base is loaded in 4 bits (nf4, double quantisation), as it was in training: this needs bitsandbytes. On a "
+    "base in full precision the adapter gives other logits."
+)
 
 
 class NotExportableError(ModelError):
@@ -25,13 +32,19 @@ class Form:
     """What a folder holds.
 
     `classifies`: the class that loads it gives the logits; else it is a bare model, and the head lies beside it.
-    `adapter`: the weights are an adapter's, and the base is loaded from elsewhere. `bare` is transformers' auto class
-    of the bare model.
+    `adapter`: the weights are an adapter's, and the base is loaded from elsewhere, or, `beside`, from the folder BASE
+    in this one. `bare` is transformers' auto class of the bare model.
     """
 
     classifies: bool
     adapter: bool
     bare: str
+    beside: bool = False
+
+    @property
+    def base(self) -> "Form":
+        """The form of an adapter's base."""
+        return Form(self.classifies, False, self.bare)
 
     @property
     def library(self) -> str:
@@ -41,6 +54,8 @@ class Form:
     @property
     def loader(self) -> str:
         """The class that loads the folder."""
+        if self.beside:
+            return "PeftModel"
         if self.adapter:
             return f"AutoPeftModelFor{'SequenceClassification' if self.classifies else 'FeatureExtraction'}"
         return "AutoModelForSequenceClassification" if self.classifies else self.bare
@@ -59,12 +74,15 @@ def forms(trained: TrainedClassifier, *, merge: bool) -> Forms:
 
     With `merge` no adapter is among them. Raises NotExportableError where none can fit.
     """
-    _check_exportable(trained)
+    _check_exportable(trained, merge=merge)
     bare = "AutoModelForTextEncoding" if trained.model.config.is_encoder_decoder else "AutoModel"
     no_class = why_no_class(trained)
+    if trained.classifier.virtual_tokens:
+        return _forms_of_virtual_tokens(trained, no_class, bare)
     if trained.model.load:
         return _forms_in_4bit(trained, no_class, bare, merge=merge)
-    no_adapter = why_no_adapter(trained)
+    moved = why_no_base(trained)
+    no_adapter = f"The adapter is merged: {moved}." if moved else None
     adapter = has_adapter(trained) and not merge and no_adapter is None
     kinds = [classifies for classifies in (True, False) if not (classifies and no_class)]
     if trained.model.head == "native":
@@ -90,14 +108,28 @@ def _forms_in_4bit(trained: TrainedClassifier, no_class: str | None, bare: str, 
             f"{what}, and {trained.technique.name} leaves no adapter: a folder of the whole model would be one in 4 "
             "bits, which is not written. Use `tuneoff predict`."
         )
-    if reason := why_no_adapter(trained):
-        raise NotExportableError(f"{what}, so the adapter is written by itself or not at all. {reason}")
+    if reason := why_no_base(trained):
+        raise NotExportableError(f"{what}, so the adapter is written by itself or not at all, but {reason}.")
     kinds = [True] if trained.model.head == "native" else [kind for kind in (True, False) if not (kind and no_class)]
-    note = (
-        "The base is loaded in 4 bits (nf4, double quantisation), as it was in training: this needs bitsandbytes. On a "
-        "base in full precision the adapter gives other logits."
+    return Forms([Form(kind, True, bare) for kind in kinds], [*([no_class] if no_class else []), IN_4BIT])
+
+
+def _forms_of_virtual_tokens(trained: TrainedClassifier, no_class: str | None, bare: str) -> Forms:
+    """Return the forms of a classifier whose virtual tokens stand beside a text's own: peft's folder in any case."""
+    reasons = [no_class] if no_class else []
+    moved = why_no_base(trained)
+    if trained.model.load:
+        if moved:
+            raise NotExportableError(
+                f"model '{trained.model.source}' was trained in 4 bits, so its virtual tokens are written by "
+                f"themselves or not at all, but {moved}."
+            )
+        reasons.append(IN_4BIT)
+    elif moved:
+        reasons.append(f"The base is written too, in the folder {BASE}: {moved}.")
+    return Forms(
+        [Form(kind, True, bare, moved is not None) for kind in (True, False) if not (kind and no_class)], reasons
     )
-    return Forms([Form(kind, True, bare) for kind in kinds], [*([no_class] if no_class else []), note])
 
 
 def has_adapter(trained: TrainedClassifier) -> bool:
@@ -105,17 +137,18 @@ def has_adapter(trained: TrainedClassifier) -> bool:
     return bool(getattr(trained.classifier.backbone, "peft_config", None))
 
 
-def why_no_form(trained: TrainedClassifier) -> str | None:
-    """Return why neither transformers nor peft has a folder for what a technique made; None where one may have."""
-    from torch import nn
+def has_neighbours(trained: TrainedClassifier) -> bool:
+    """Return whether rows of train vote in the place of a head."""
+    from tuneoff.models.neighbours import Neighbours
 
-    if trained.technique.reads_pairs:
-        return "its head takes the vectors of two texts that are read each by itself"
-    if not isinstance(trained.classifier.head, nn.Linear | None):
-        return "rows of train stand in the place of a head"
-    if trained.classifier.virtual_tokens:
-        return "its virtual tokens are kept as peft has them, but no folder of peft's is written for them yet"
-    return None
+    return isinstance(trained.classifier.head, Neighbours)
+
+
+def is_prefix(trained: TrainedClassifier) -> bool:
+    """Return whether the virtual tokens are keys and values of every layer, not inputs."""
+    from peft.tuners.prefix_tuning import PrefixEncoder
+
+    return isinstance(trained.classifier.prompt, PrefixEncoder)
 
 
 def why_no_class(trained: TrainedClassifier) -> str | None:
@@ -124,9 +157,13 @@ def why_no_class(trained: TrainedClassifier) -> str | None:
 
     from tuneoff.exporting.tokenizer import padding_token
 
-    model = trained.model
+    model, classifier = trained.model, trained.classifier
     if model.head == "native":
         return None
+    if has_neighbours(trained):
+        return "No class of transformers lets rows of train vote in the place of a head."
+    if trained.technique.reads_pairs:
+        return "No class of transformers reads the two texts of a row each by itself and classifies their vectors."
     if not model.is_decoder or model.pooling != "last":
         return (
             "No class of transformers computes these logits: the head is one linear layer without bias on "
@@ -134,6 +171,11 @@ def why_no_class(trained: TrainedClassifier) -> str | None:
         )
     if type(model.config) not in AutoModelForSequenceClassification._model_mapping:
         return f"transformers has no class that classifies with a model of the type {model.config.model_type}."
+    if classifier.virtual_tokens and not is_prefix(trained):
+        return (
+            "No class of transformers computes these logits: it finds a text's last token by the tokens' numbers, and "
+            "peft hands it virtual and real ones as vectors alone, so it would take what stands last, padding included."
+        )
     try:
         padding_token(model)
     except ModelError as error:
@@ -141,22 +183,19 @@ def why_no_class(trained: TrainedClassifier) -> str | None:
     return None
 
 
-def why_no_adapter(trained: TrainedClassifier) -> str | None:
-    """Return why a trained adapter has to be merged into its base; None where it may stand alone."""
-    config = trained.model.config
-    if config.is_encoder_decoder:
-        return "The adapter is merged: peft's class would load the decoder, too, of which only the encoder is used."
+def why_no_base(trained: TrainedClassifier) -> str | None:
+    """Return why an outsider would not find, elsewhere, the base that an adapter was trained over; None where he may.
+
+    It is a clause that follows a colon.
+    """
+    if trained.model.config.is_encoder_decoder:
+        return "peft's class would load the decoder, too, of which only the encoder is used"
     if trained.model.adapter is not None:
-        return (
-            "The adapter is merged: the run started from another one, merged into its base, which is nowhere by itself."
-        )
+        return "the run started from another one, merged into its base, which is nowhere by itself"
     earlier = [stage for stage in trained.stages[:-1] if changes_backbone(trained, stage)]
     if earlier:
         names = " and ".join(stage.spec.technique for stage in earlier)
-        return (
-            f"The adapter is merged: it was trained over a base that {names} had changed before, so it would need that "
-            "base beside it."
-        )
+        return f"it was trained over a base that {names} had changed before"
     return None
 
 
@@ -165,15 +204,26 @@ def changes_backbone(trained: TrainedClassifier, stage: "Ancestor") -> bool:
     return not set(stage.names) <= trained.classifier.head_parameters().keys()
 
 
-def _check_exportable(trained: TrainedClassifier) -> None:
+def _check_exportable(trained: TrainedClassifier, *, merge: bool) -> None:
+    name = trained.technique.name
     if trained.classifier.depends_on_batch:
         raise NotExportableError(
             f"model '{trained.model.source}': `pooling: misindexed` makes a text's logits depend on its batch; it is "
             "there to replicate an experiment, and is not exported."
         )
-    if reason := why_no_form(trained):
-        raise NotExportableError(f"{trained.technique.name} is not exported: {reason}.")
     if trained.model.trust_remote_code:
         raise NotExportableError(
             f"model '{trained.model.source}' comes with code of its own, which is not copied, so it is not exported."
+        )
+    if merge and trained.classifier.virtual_tokens:
+        raise NotExportableError(
+            f"{name} cannot be merged into its base, {trained.technique.ends_a_chain}: leave --merge out."
+        )
+    if merge and (trained.technique.reads_pairs or has_neighbours(trained)):
+        raise NotExportableError(f"{name} leaves no adapter, so there is nothing to merge: leave --merge out.")
+    if is_prefix(trained) and "past_key_values" not in trained.classifier.accepted:
+        kind = type(trained.classifier.backbone).__name__
+        raise NotExportableError(
+            f"{name} is not exported: peft hands a model the keys and values of a prefix as past_key_values, and "
+            f"{kind} takes none. Use `tuneoff predict`, or train prompt, which is exported."
         )

@@ -9,8 +9,6 @@ from tuneoff.trained import TrainedClassifier
 if TYPE_CHECKING:
     import torch
 
-HEAD = "head.safetensors"
-
 
 def labelled_config(trained: TrainedClassifier, form: Form, pad_id: int) -> Any:
     """Return a copy of the model's config with the names of the labels, and the padding that the class looks for."""

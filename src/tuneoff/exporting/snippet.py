@@ -4,8 +4,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from tuneoff.exporting.form import Form
-from tuneoff.exporting.plain import HEAD
+from tuneoff.exporting.form import BASE, Form
+from tuneoff.exporting.head import head_lines
+from tuneoff.exporting.virtual import by_hand, hidden_lines
 from tuneoff.models import quantised
 from tuneoff.models.resolve import DEFAULT_TEMPLATE, ResolvedModel
 from tuneoff.trained import TrainedClassifier
@@ -14,10 +15,11 @@ from tuneoff.trained import TrainedClassifier
 ONE_TEXT = ["A text.", "Another text, which is a little longer."]
 TWO_TEXTS = [("A text.", "A second text."), ("Another text, a little longer.", "And the second text of this pair.")]
 POOLED = {
-    "mean": ["vectors = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)"],
-    "first": ["vectors = hidden[:, 0]"],
-    "last": ["vectors = hidden[torch.arange(len(hidden)), mask.sum(1) - 1]"],
+    "mean": "(hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)",
+    "first": "hidden[:, 0]",
+    "last": "hidden[torch.arange(len(hidden)), mask.sum(1) - 1]",
 }
+LINES = 20  # at most
 
 
 def loading_settings(trained: TrainedClassifier, form: Form, pad_id: int) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def loading_settings(trained: TrainedClassifier, form: Form, pad_id: int) -> dic
         settings |= {"device_map": "cpu", "quantization_config": quantised.settings(_head(trained, form))}
     if not form.classifies:
         return settings | auto_class(trained.model)[1]
-    if form.adapter:  # an adapter's folder has no config of the model
+    if form.adapter and not form.beside:  # an adapter's folder has no config of the model
         settings["num_labels"] = len(trained.classes)
         if trained.model.is_decoder:
             settings["pad_token_id"] = pad_id
@@ -54,33 +56,44 @@ def snippet(trained: TrainedClassifier, form: Form, settings: dict[str, Any], fi
     `logits` [B, C] are what the classifier gave in training, `fields` is how many texts a row has.
     """
     arguments = "".join(f", {name}={_literal(value)}" for name, value in settings.items())
+    load = f"{form.loader}.from_pretrained(folder{arguments})"
     parts = f"{form.loader}, AutoTokenizer"
-    lines = ["import torch"]
-    if form.adapter:
-        lines += [f"from peft import {form.loader}"]
+    if form.beside:
+        load = f'PeftModel.from_pretrained({form.base.loader}.from_pretrained(f"{{folder}}/{BASE}"{arguments}), folder)'
+        parts = f"{form.base.loader}, AutoTokenizer"
+    elif form.adapter:
         parts = "AutoTokenizer"
-    if not form.classifies:
-        lines += ["from safetensors.torch import load_file"]
-    lines += [
+    lines = [
+        "import torch",
+        *([f"from peft import {form.loader}"] if form.adapter else []),
+        *([] if form.classifies else ["from safetensors.torch import load_file"]),
+        *(["from torch.nn.functional import pad"] if not form.classifies and by_hand(trained) else []),
         f"from transformers import {parts}",
         "",
-        'folder = "."  # this folder' + ("" if not form.classifies else ", or its name on the hub"),
+        'folder = "."  # this folder' + (", or its name on the hub" if form.classifies and not form.beside else ""),
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
-        f"model = {form.loader}.from_pretrained(folder{arguments}).eval()",
+        f"model = {load}.eval(){'' if form.classifies else '.requires_grad_(False)'}",
         f"labels = {_literal(list(trained.classes))}",
         f"rows = {_literal(ONE_TEXT if fields == 1 else TWO_TEXTS)}",
-        *_reading(trained.model, fields),
-        "with torch.no_grad():",
+        *_reading(trained, fields),
         *_logits(trained, form),
         "print([labels[number] for number in logits.argmax(-1).tolist()])",
     ]
+    if len(lines) > LINES:
+        lines.remove("")
     return "\n".join(lines)
 
 
-def _reading(model: ResolvedModel, fields: int) -> list[str]:
+def _reading(trained: TrainedClassifier, fields: int) -> list[str]:
+    """Return the lines that make `inputs` of `rows`; for features of pairs, of all first texts, then all second."""
+    model = trained.model
     cut = f'truncation=True, max_length={model.max_length}, padding=True, return_tensors="pt"'
+    if trained.technique.reads_pairs:
+        texts = f"[{_joined(model, 1)} for column in zip(*rows) for text in column]"
+        return [f"texts = {texts}", f"inputs = tokenizer(texts, {cut})"]
     if model.is_decoder:
-        return [f"texts = [{_joined(model, fields)}]", f"inputs = tokenizer(texts, {cut})"]
+        names = "text" if fields == 1 else "first, second"
+        return [f"texts = [{_joined(model, fields)} for {names} in rows]", f"inputs = tokenizer(texts, {cut})"]
     if fields == 1:
         texts = f"[{_literal(model.prefix)} + text for text in rows]" if model.prefix else "rows"
         return [f"inputs = tokenizer({texts}, {cut})"]
@@ -89,7 +102,7 @@ def _reading(model: ResolvedModel, fields: int) -> list[str]:
 
 
 def _joined(model: ResolvedModel, fields: int) -> str:
-    """Return the Python that makes one text of a row by the template, the prefix before each text."""
+    """Return the Python that makes one text of a row's by the template, the prefix before each text."""
     template = model.template or DEFAULT_TEMPLATE
     if fields == 1 and template == DEFAULT_TEMPLATE:
         template = "{0}"
@@ -105,18 +118,17 @@ def _joined(model: ResolvedModel, fields: int) -> str:
         parts.append(names[piece])
         literal = ""
     parts += [_literal(literal)] if literal else []
-    return f"{' + '.join(parts)} for {'text' if fields == 1 else 'first, second'} in rows"
+    return " + ".join(parts)
 
 
 def _logits(trained: TrainedClassifier, form: Form) -> list[str]:
     if form.classifies:
-        return ["    logits = model(**inputs).logits"]
-    return [
-        "    hidden = model(**inputs).last_hidden_state",
-        'mask = inputs["attention_mask"]',
-        *POOLED[trained.model.pooling],
-        f'logits = vectors @ load_file(f"{{folder}}/{HEAD}")["weight"].T',
-    ]
+        return ["with torch.no_grad():", "    logits = model(**inputs).logits"]
+    pooled = POOLED[trained.model.pooling]
+    features = [f"vectors = {pooled}"]
+    if trained.technique.reads_pairs:
+        features = [f"u, v = ({pooled}).chunk(2)", "vectors = torch.cat([u, v, (u - v).abs(), u * v], dim=1)"]
+    return [*hidden_lines(trained), *features, *head_lines(trained)]
 
 
 def _literal(value: Any) -> str:
