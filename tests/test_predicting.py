@@ -58,6 +58,38 @@ def test_the_test_split_gets_what_is_stored_of_it(finished, family, technique):
     assert shares.std(axis=0).max() > 1e-3  # there is something to be wrong about
 
 
+@pytest.mark.parametrize("family", ["bert", "qwen3"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "knn"},
+        {"name": "vote", "use": "knn", "features": "pair"},
+        {"name": "regression", "use": "logistic-regression", "features": "pair"},
+        *({"name": name, "virtual_tokens": 5, "learning_rate": 0.1} for name in ("prompt", "p-tuning", "prefix")),
+    ],
+    ids=lambda entry: entry["name"],
+)
+def test_so_does_what_is_no_linear_head_on_one_text(finished, family, entry):
+    store, test = finished(entry, family=family)
+    predictor = Predictor(store)
+    heard = []
+    found = list(predictor.read(test, size=5, progress=heard.append))
+    expected = probabilities(stored(store, predictor.address).astype(np.float64))
+    np.testing.assert_allclose(np.concatenate([one.probabilities for one in found]), expected, atol=2e-6)
+    assert expected.std(axis=0).max() > 1e-3 and heard == sorted(heard) and heard[-1] == 1
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_text_that_leaves_virtual_tokens_no_room_is_cut_to_where_it_does(finished, family):
+    store, _ = finished({"name": "prompt", "virtual_tokens": 5}, family=family)
+    predictor = Predictor(store)
+    room = predictor.trained.model.max_length
+    assert room == 64 - 5 - (2 if family == "roberta" else 0)
+    texts = [["cat"] * 2, ["the old man " * 30, "the old man " * 20 + "ran"]]  # both of room tokens at least
+    long, cut = predictor.logits(tuple(texts))
+    assert np.isfinite(long).all() and np.abs(long - cut).max() < 1e-6
+
+
 @pytest.mark.parametrize("technique", ["full", "linear-probe+full", "linear-probe+lora"])
 def test_so_it_does_after_two_stages(finished, technique):
     store, test = finished(technique, checkpoint="best", eval_on="dev")

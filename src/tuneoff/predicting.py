@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tuneoff.errors import DataError, ModelError
 from tuneoff.evidence.metrics import probabilities
 from tuneoff.evidence.results import asked_task
+from tuneoff.models.classifier import TextClassifier
+from tuneoff.models.pairs import pair_features
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.store import StageAddress, Store
 from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 CHUNK = 8192  # rows that are read, sorted by length and computed together
 ID_COLUMNS = ("idx", "id")
 NEW = "new"  # the only split of the inputs
+Compute = Callable[[TokenInputs, TextClassifier, str, Rows], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,24 @@ class Predictor:
         A part that runs out of memory is computed again in smaller ones. `table` names the rows in messages.
         """
         classifier = self.trained.classifier
+        if not self.trained.technique.reads_pairs:
+            return self._in_order(texts, TokenInputs.logits, progress, table).numpy()
+        vectors = []
+        for number, column in enumerate(texts):
+
+            def within(share: float, number: int = number) -> None:
+                progress((number + share) / len(texts))
+
+            vectors.append(self._in_order((column,), TokenInputs.vectors, within, table))
+        with torch.inference_mode():
+            found: NDArray[np.float32] = classifier.classify(pair_features(*vectors).to(self.device)).cpu().numpy()
+        return found
+
+    def _in_order(
+        self, texts: tuple[list[str], ...], compute: Compute, progress: Callable[[float], None], table: Table | None
+    ) -> torch.Tensor:
+        """Return what `compute` makes of each row, in the order of rows, float32 on the CPU."""
+        classifier = self.trained.classifier
         packed = classifier.packable and self.device.type == "cpu"
         inputs = TokenInputs(
             {NEW: self._tokens(texts, table)},
@@ -147,12 +168,12 @@ class Predictor:
         lengths = inputs.lengths[NEW]
         done, whole = 0, int(lengths.sum())
 
-        def compute(rows: Rows) -> torch.Tensor:
+        def part(rows: Rows) -> torch.Tensor:
             nonlocal done
-            logits = inputs.logits(classifier, NEW, rows).cpu()
+            values = compute(inputs, classifier, NEW, rows).float().cpu()
             done += int(lengths[rows].sum())
             progress(done / whole)
-            return logits
+            return values
 
         def need_less(left: Rows) -> bool:
             smaller = smaller_budget(inputs, NEW, left)
@@ -162,10 +183,10 @@ class Predictor:
         found: list[tuple[Rows, torch.Tensor]] = []
         with torch.inference_mode(), autocast(self.device, self.precision)():
             for batch in self._batches(len(lengths)):
-                found += in_parts(inputs, NEW, batch, compute, need_less)
-        ordered = np.empty((len(lengths), len(self.trained.classes)), dtype=np.float32)
-        for rows, values in found:
-            ordered[rows] = values.float().numpy()
+                found += in_parts(inputs, NEW, batch, part, need_less)
+        together = torch.cat([values for _, values in found])
+        ordered = torch.empty_like(together)
+        ordered[np.concatenate([rows for rows, _ in found])] = together
         return ordered
 
     def _tokens(self, texts: tuple[list[str], ...], table: Table | None) -> Any:

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 class TrainedClassifier:
     """The classifier of a finished run, in evaluation mode, and what it is made of.
 
-    `spec` is the model as the study names it, `model` the same with every default filled in. `classes` are the labels'
-    names by number. `stages` are the run's stages, first to last; those before the last are merged into the backbone,
-    and what the last one added to it (an adapter) stands in `classifier.backbone` as it was trained.
+    `spec` is the model as the study names it, `model` the same with every default filled in; its `max_length` leaves
+    room for virtual tokens, which the texts of the study left, too. `classes` are the labels' names by number. `stages`
+    are the run's stages, first to last; those before the last are merged into the backbone, and what the last one added
+    to it (an adapter) stands in `classifier.backbone` as it was trained.
     """
 
     record: StageRecord
@@ -92,6 +93,7 @@ def load_trained_classifier(
     import torch
 
     from tuneoff.models.resolve import resolve_model
+    from tuneoff.models.virtual_tokens import longest_text
     from tuneoff.training.build import build_classifier, put_back
 
     record = _record(store, address)
@@ -105,6 +107,8 @@ def load_trained_classifier(
     classifier = build_classifier(model, classes, stages[:-1], torch.device(device), seed)
     technique = put_back(classifier, stages[-1])
     classifier.eval().requires_grad_(False)
+    if count := classifier.virtual_tokens:
+        model = replace(model, max_length=longest_text(model.config, model.max_length, count))
     return TrainedClassifier(record, spec, model, classes, tuple(stages), technique, classifier)
 
 

@@ -28,22 +28,21 @@ def virtual_model(trained: TrainedClassifier, form: Form, base: str, plain: Any)
     count = trained.classifier.virtual_tokens
     with torch.no_grad():
         numbers = prompt(torch.arange(count))
-    kind: Any
+    heads, width = key_shape(plain.config)
+    kind: Any = peft.PromptEncoderConfig if isinstance(prompt, PromptEncoder) else peft.PromptTuningConfig
     if is_prefix(trained):
-        heads, width = key_shape(plain.config)
-        kind, own = peft.PrefixTuningConfig, {"token_dim": heads * width, "num_attention_heads": heads}
-    else:
-        kind = peft.PromptEncoderConfig if isinstance(prompt, PromptEncoder) else peft.PromptTuningConfig
-        own = {"token_dim": numbers.shape[1]}
+        kind = peft.PrefixTuningConfig
     config = kind(
         task_type="SEQ_CLS" if form.classifies else "FEATURE_EXTRACTION",
         num_virtual_tokens=count,
         num_transformer_submodules=1,
+        num_layers=plain.config.get_text_config().num_hidden_layers,
+        num_attention_heads=heads,
+        token_dim=heads * width if is_prefix(trained) else numbers.shape[1],
         inference_mode=True,
         base_model_name_or_path=BASE if form.beside else base,
         revision=None if form.beside else trained.model.revision,
         modules_to_save=head_names(plain) if form.classifies else None,
-        **own,
     )
     wrapper = peft.PeftModelForSequenceClassification if form.classifies else peft.PeftModelForFeatureExtraction
     with backbones.quiet(), backbones.random_state_kept(), torch.no_grad():

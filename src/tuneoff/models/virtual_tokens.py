@@ -104,6 +104,12 @@ def room_for(config: Any, longest: int, count: int) -> bool:
     return most is None or longest + count <= most
 
 
+def longest_text(config: Any, limit: int, count: int) -> int:
+    """Return how many tokens of a text a model that reads up to `limit` can take when virtual ones stand before it."""
+    most = most_tokens(config.get_text_config())
+    return limit if most is None else min(limit, most - count)
+
+
 def too_long(config: Any, longest: int, count: int) -> str:
     """Return the words for a text that leaves no room for virtual tokens before it."""
     most = most_tokens(config.get_text_config()) or 0
