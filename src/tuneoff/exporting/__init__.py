@@ -149,7 +149,7 @@ def _card(
 ) -> str:
     tokenizer = own_tokenizer(trained, padding_ends_texts=not (form.classifies and trained.model.is_decoder))
     lines = snippet(trained, form, settings, len(facts.task["text_fields"]))
-    about = Folder(form, lines, reasons, trained.model, base or trained.spec.id, str(tokenizer.pad_token))
+    about = Folder(form, lines, reasons, trained, base or trained.spec.id, str(tokenizer.pad_token))
     return model_card(about, facts)
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 from tuneoff.exporting.facts import Facts
 from tuneoff.exporting.form import Form
-from tuneoff.exporting.head import HEAD
+from tuneoff.exporting.head import head_words
+from tuneoff.exporting.virtual import virtual_words
 from tuneoff.models.card import card_settings
 from tuneoff.models.resolve import ResolvedModel
 from tuneoff.report.formats import count, mean_spread
 from tuneoff.store import StageRecord
 from tuneoff.tasks import Origin
 from tuneoff.tasks.data_set import ALSO
+from tuneoff.trained import TrainedClassifier
 from tuneoff.words import shortened, visible
 
 CARD = "README.md"
@@ -36,9 +38,14 @@ class Folder:
     form: Form
     snippet: str
     reasons: tuple[str, ...]
-    model: ResolvedModel
+    trained: TrainedClassifier
     base: str
     pad_token: str
+
+    @property
+    def model(self) -> ResolvedModel:
+        """The model that the run started from."""
+        return self.trained.model
 
 
 def model_card(folder: Folder, facts: Facts) -> str:
@@ -137,7 +144,7 @@ def _use(folder: Folder, facts: Facts) -> list[str]:
 
 
 def _where(folder: Folder) -> str:
-    if not folder.form.adapter or folder.model.revision:
+    if not folder.form.adapter or folder.form.beside or folder.model.revision:
         return ""
     return (
         f" The base was a folder, {_as_is(folder.model.source)}: `base_model_name_or_path` in `adapter_config.json` "
@@ -151,12 +158,14 @@ def _reading(folder: Folder, facts: Facts) -> list[str]:
     lines = [f"- A row is {fields}."]
     if model.prefix:
         lines.append(f"- The prefix {_code(model.prefix)} stands before each text.")
-    if model.is_decoder and len(facts.task["text_fields"]) > 1:
+    if folder.trained.technique.reads_pairs:
+        lines.append("- Each of the two is read by itself. The head takes their vectors u, v, \\|u - v\\| and u \\* v.")
+    elif model.is_decoder and len(facts.task["text_fields"]) > 1:
         lines.append(f"- The template {_code(model.template or '')} makes one text of the two.")
     elif not model.is_decoder and len(facts.task["text_fields"]) > 1:
         lines.append("- The two texts go in by the tokenizer's own pair form.")
     longest = f"- A text has {model.max_length} tokens at most, special ones included; the tokenizer adds these."
-    if model.is_decoder and (share := _cut_share(facts)):
+    if model.is_decoder and not folder.trained.technique.reads_pairs and (share := _cut_share(facts)):
         longest += f" Longer ones ({share:.1%} of test) are cut at their end here; in training the longer part was."
     lines += [longest, "- Padding is on the right."]
     if form.classifies and model.is_decoder:
@@ -164,8 +173,9 @@ def _reading(folder: Folder, facts: Facts) -> list[str]:
             f"- The class finds a text's last token as the last that is not {_code(folder.pad_token)}. The tokenizer "
             "here pads with it; a padding that also ends texts would make the class read another token."
         )
+    lines += [f"- {sentence}" for sentence in virtual_words(folder.trained, form)]
     if not form.classifies:
-        lines.append(f"- `{HEAD}` holds the head's `weight` [classes, hidden size].")
+        lines.append(f"- {head_words(folder.trained)}")
     return [*lines, "- All numbers are float32."]
 
 

@@ -95,6 +95,19 @@ def hidden_lines(trained: TrainedClassifier) -> list[str]:
     ]
 
 
+def virtual_words(trained: TrainedClassifier, form: Form) -> list[str]:
+    """Return sentences on what stands before a text, and on how it gets there, in Markdown; none where nothing does."""
+    count = trained.classifier.virtual_tokens
+    if not count:
+        return []
+    what = f"{count} virtual tokens stand before each text, and the text's own tokens alone are pooled."
+    if is_prefix(trained):
+        what = f"In every layer a text's tokens attend to {count} trained keys and values before their own."
+    if form.classifies or not by_hand(trained):
+        return [what]
+    return [what, "peft's own call would leave out `token_type_ids`, so the snippet calls the model that peft wraps."]
+
+
 def hidden_states(trained: TrainedClassifier, model: Any, inputs: Mapping[str, "Tensor"]) -> "Tensor":
     """Return what `hidden_lines` computes with a model that was loaded again."""
     import torch
