@@ -30,3 +30,21 @@ def test_the_adapter_gives_the_logits_on_the_same_base(
     with pytest.raises(NotExportableError, match="linear-probe leaves no adapter"):
         export(store.root, tmp_path / "whole", technique="linear-probe")
     assert not (tmp_path / "merged").exists() and not (tmp_path / "whole").exists()
+
+
+@pytest.mark.parametrize("family", ["wide-bert", "wide-qwen3"])
+def test_virtual_tokens_are_written_and_the_base_is_not(
+    family, finished, tmp_path, run_snippet, test_rows, stored_logits, monkeypatch
+):
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: False)
+    entries = [{"name": name, "learning_rate": 0.1, "virtual_tokens": 5} for name in ("prompt", "prefix")]
+    store = finished([*entries, {"name": "knn"}], family=family, model=MODEL)
+    for name in ("prompt", "prefix"):
+        found = export(store.root, tmp_path / name, technique=name)
+        assert found.loader.startswith("AutoPeftModelFor") and any("4 bits" in reason for reason in found.reasons)
+        logits = stored_logits(store, name)
+        again = run_snippet(found.path, test_rows())["logits"].numpy()
+        assert np.allclose(again, logits, atol=1e-4 * abs(logits).max())
+        assert "model.safetensors" not in {path.name for path in found.files}
+    with pytest.raises(NotExportableError, match="knn leaves no adapter"):
+        export(store.root, tmp_path / "knn", technique="knn")

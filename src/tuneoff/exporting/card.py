@@ -1,7 +1,7 @@
 """The model card of an exported folder: what it is, how to use it, on what it was trained, how well it does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +15,8 @@ from tuneoff.report.formats import count, mean_spread
 from tuneoff.store import StageRecord
 from tuneoff.tasks import Origin
 from tuneoff.tasks.data_set import ALSO
+from tuneoff.techniques import get
+from tuneoff.techniques.base import Optimization
 from tuneoff.trained import TrainedClassifier
 from tuneoff.words import shortened, visible
 
@@ -207,16 +209,20 @@ def _protocol(facts: Facts) -> list[str]:
 
 def _stage(record: StageRecord) -> str:
     budget, chosen = record.budget, record.chosen
-    settings = ", ".join(f"{name} {_plain(_value(value))}" for name, value in record.settings.items())
+    what = f"{count(budget['steps'])} steps of {budget['batch_size']} rows"
     which = (
         f"The weights are those of step {chosen['step']}, chosen by {chosen['by']} on {chosen['split']}."
         if chosen
         else "The weights are those of the last step."
     )
-    return (
-        f"`{record.technique}`: {count(budget['steps'])} steps of {budget['batch_size']} rows; {settings}. "
-        f"{count(record.parameters['trained'])} of {count(record.parameters['total'])} parameters. {which}"
-    )
+    settings = {name: value for name, value in record.settings.items() if value is not None}
+    if get(record.technique).gradient_free:  # its one step is a fit, in which an optimizer's settings have no effect
+        what, which = "fitted on all rows of train at once, without gradients", ""
+        for one in fields(Optimization):
+            settings.pop(one.name, None)
+    said = ", ".join(f"{name} {_plain(_value(value))}" for name, value in settings.items())
+    parameters = f"{count(record.parameters['trained'])} of {count(record.parameters['total'])} parameters."
+    return f"`{record.technique}`: {what}; {said}. {parameters} {which}".rstrip()
 
 
 def _value(value: object) -> str:
@@ -233,10 +239,13 @@ def _results(facts: Facts) -> list[str]:
         "| metric | value | interval |",
         "|---|---:|---|",
     ]
+    named = NAMES | {"f1": f"F1 of {_plain(facts.task['classes'][1])}"}
     for name, value in facts.metrics.items():
+        if value is None:  # F1 of one class, where there are more than two
+            continue
         interval = facts.intervals.get(name)
         shown = f"{_level(interval)}: {_ends(interval)}" if interval else ""
-        lines.append(f"| {NAMES.get(name, name)} | {'unknown' if value is None else f'{value:.3f}'} | {shown} |")
+        lines.append(f"| {named.get(name, name)} | {value:.3f} | {shown} |")
     lines += ["", "The intervals are this model's, over new examples.", *_over_seeds(facts)]
     return [*lines, *(f"\n{_plain(notice)}" for notice in facts.notices)]
 

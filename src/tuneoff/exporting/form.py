@@ -195,7 +195,7 @@ def why_no_base(trained: TrainedClassifier) -> str | None:
     earlier = [stage for stage in trained.stages[:-1] if changes_backbone(trained, stage)]
     if earlier:
         names = " and ".join(stage.spec.technique for stage in earlier)
-        return f"it was trained over a base that {names} had changed before"
+        return f"{trained.technique.name} was trained over a base that {names} had changed before"
     return None
 
 

@@ -63,13 +63,13 @@ def snippet(trained: TrainedClassifier, form: Form, settings: dict[str, Any], fi
         parts = f"{form.base.loader}, AutoTokenizer"
     elif form.adapter:
         parts = "AutoTokenizer"
-    lines = [
-        "import torch",
+    imports = [
         *([f"from peft import {form.loader}"] if form.adapter else []),
         *([] if form.classifies else ["from safetensors.torch import load_file"]),
         *(["from torch.nn.functional import pad"] if not form.classifies and by_hand(trained) else []),
         f"from transformers import {parts}",
-        "",
+    ]
+    body = [
         'folder = "."  # this folder' + (", or its name on the hub" if form.classifies and not form.beside else ""),
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
         f"model = {load}.eval(){'' if form.classifies else '.requires_grad_(False)'}",
@@ -79,9 +79,10 @@ def snippet(trained: TrainedClassifier, form: Form, settings: dict[str, Any], fi
         *_logits(trained, form),
         "print([labels[number] for number in logits.argmax(-1).tolist()])",
     ]
-    if len(lines) > LINES:
-        lines.remove("")
-    return "\n".join(lines)
+    if any("torch." in line for line in body):
+        imports.insert(0, "import torch")
+    parted = [""] if len(imports) + len(body) < LINES else []
+    return "\n".join([*imports, *parted, *body])
 
 
 def _reading(trained: TrainedClassifier, fields: int) -> list[str]:
