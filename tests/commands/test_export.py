@@ -54,6 +54,15 @@ def test_a_seed_that_is_not_there_and_a_base_that_moved(study, listener, tmp_pat
         (tmp_path / "moved").rename(model_folder("bert"))
 
 
+def test_merging_where_nothing_can_be_merged_is_told(study, listener, tmp_path, run):
+    techniques = ["knn", {"name": "prompt", "virtual_tokens": 3}]
+    store = compute_study(study(techniques, steps=1, model={"name": "tiny"}), tmp_path / "out", listener())
+    for technique, told in (("knn", "knn leaves no adapter"), ("prompt", "prompt cannot be merged into its base")):
+        status, out, err = run("export", store.root, "--to", tmp_path / "to", "--technique", technique, "--merge")
+        assert (status, out) == (2, "") and told in err and "leave --merge out" in err and "Traceback" not in err
+    assert not (tmp_path / "to").exists()
+
+
 def test_options_of_an_upload_without_one_are_refused():
     with pytest.raises(StudyError, match="name the repository with --push"):
         push_of(None, private=False, dry_run=True)

@@ -83,21 +83,33 @@ def test_a_native_head_is_in_the_classes_own_place(finished, family, tmp_path, r
         assert not (found.path / "head.safetensors").exists()
 
 
-def test_nothing_of_tuneoff_is_needed_in_another_process(finished, tmp_path):
-    """The snippets as they are, rows and all; what they print is what is compared."""
-    store = finished(["lora"], family="qwen3", model={"name": "tiny"})
-    found = export(store.root, tmp_path / "to")
-    code = """
-import re, sys
-text = open("README.md", encoding="utf-8").read()
-exec(re.search(r"```python\\n(.*?)\\n```", text, re.DOTALL)[1])
+@pytest.mark.parametrize("family", ["bert", "qwen3"])
+def test_nothing_of_tuneoff_is_needed_in_another_process(finished, family, tmp_path, test_rows, stored_logits):
+    """The snippets as they are, rows and all, and then with the rows of test beside the logits of the run directory."""
+    entries = {
+        "lora": {"learning_rate": 3e-2},
+        "vote": {"use": "knn", "features": "pair"},
+        "pairs": {"use": "logistic-regression", "features": "pair"},
+        **{name: {"learning_rate": 0.1} for name in ("prompt", "p-tuning", "prefix")},
+    }
+    store = finished([{"name": name} | entry for name, entry in entries.items()], family=family, model={"name": "tiny"})
+    folders = [str(export(store.root, tmp_path / name, technique=name).path) for name in entries]
+    code = f"""
+import json, os, re, sys
+for folder in {folders!r}:
+    os.chdir(folder)
+    text = open("README.md", encoding="utf-8").read()
+    text = re.search(r"```python\\n(.*?)\\n```", text, re.DOTALL)[1]
+    exec(text)
+    exec(re.sub(r"(?m)^rows = .*$", lambda _: "rows = {test_rows()!r}", text).replace("print", ""))
+    print(json.dumps(logits.tolist()))
 assert not [name for name in sys.modules if name.startswith("tuneoff")]
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=found.path, capture_output=True, text=True, check=True, env=environment
-    )
-    assert set(yaml.safe_load(ran.stdout)) <= {"canine", "feline"}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    printed = list(map(yaml.safe_load, ran.stdout.splitlines()))
+    assert {label for labels in printed[::2] for label in labels} <= {"canine", "feline"}
+    assert all(close(found, stored_logits(store, name)) for name, found in zip(entries, printed[1::2], strict=True))
 
 
 def test_the_padding_trap_of_qwen3_embedding_is_solved_for_others(finished, tmp_path):
@@ -217,6 +229,38 @@ def test_the_card_says_what_the_results_say(finished, tmp_path):
     assert f"95% interval over seeds and examples: {interval['low']:.3f} to {interval['high']:.3f}" in body
     assert "Seed 1." in body and "3 steps of 8 rows" in body and "canine 20, feline 21" in body
     assert str(store.root) not in body
+
+
+def test_a_fit_without_gradients_has_no_optimizer_in_its_card(finished, tmp_path):
+    entries = [{"name": "knn"}, {"name": "logistic-regression", "c": 2.0}]
+    store = finished(entries)
+    for entry, settings in zip(
+        entries, ("features text, neighbours 10, smoothing 1", "c 2, features text"), strict=True
+    ):
+        card = (export(store.root, tmp_path / entry["name"], technique=entry["name"]).path / "README.md").read_text(
+            encoding="utf-8"
+        )
+        (line,) = [line for line in card.splitlines() if line.startswith(f"1. `{entry['name']}`: ")]
+        told, _, rest = line.partition("without gradients; ")
+        assert told.endswith("fitted on all rows of train at once, ") and "steps" not in line
+        assert sorted(rest.partition(". ")[0].split(", ")) == sorted(settings.split(", "))
+
+
+def test_f1_is_of_the_second_of_two_classes_and_of_no_more(finished, tmp_path):
+    lines = {}
+    for classes in (2, 3):
+        rows = [{"premise": "the cat", "hypothesis": f"a {n}", "label": f"class {n % classes}"} for n in range(24)]
+        for name, some in (("some", rows[:15]), ("others", rows[15:])):
+            path = tmp_path / f"{name}-{classes}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in some), encoding="utf-8")
+        task = {"train": str(tmp_path / f"some-{classes}.jsonl"), "test": str(tmp_path / f"others-{classes}.jsonl")}
+        store = finished(["linear-probe"], out=f"out-{classes}", task=task)
+        lines[classes] = (
+            (export(store.root, tmp_path / f"to-{classes}").path / "README.md").read_text(encoding="utf-8").splitlines()
+        )
+        assert not any("unknown" in line for line in lines[classes])
+    assert [line.split("|")[1].strip() for line in lines[2] if line.startswith("| F1")] == ["F1 of class 1"]
+    assert not [line for line in lines[3] if line.startswith(("| F1", "| f1"))]
 
 
 def test_one_runs_interval_is_that_of_a_study_of_one_seed(finished, tmp_path):
