@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from peft import AutoPeftModelForSequenceClassification
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, TokenizersBackend
 
 import tuneoff
 from tuneoff.errors import ModelError, StoreError
@@ -133,6 +133,20 @@ def test_the_padding_trap_of_qwen3_embedding_is_solved_for_others(finished, tmp_
     config = json.loads((tmp_path / "full" / "config.json").read_text(encoding="utf-8"))
     assert config["pad_token_id"] == tokenizer.pad_token_id
     assert config["id2label"] == {"0": "canine", "1": "feline"} and config["label2id"] == {"canine": 0, "feline": 1}
+
+
+@pytest.mark.parametrize("side", ["padding_side", "truncation_side"])
+def test_texts_are_padded_and_cut_on_the_right_where_the_tokenizers_class_says_left(
+    finished, side, tmp_path, run_snippet, test_rows, stored_logits, monkeypatch
+):
+    """So it is with Gemma's, whose files do not say so: it is the class's own default."""
+    store = finished([{"name": "prompt", "learning_rate": 0.1}], family="llama", model={"name": "tiny"})
+    monkeypatch.setattr(TokenizersBackend, side, "left")
+    folder = export(store.root, tmp_path / "to").path
+    assert getattr(AutoTokenizer.from_pretrained(folder), side) == "right"
+    variables = run_snippet(folder, test_rows())
+    assert close(variables["logits"], stored_logits(store, "prompt"))
+    assert variables["inputs"]["attention_mask"][:, 0].all() and not variables["inputs"]["attention_mask"].all()
 
 
 def test_padding_is_a_token_of_its_own_where_the_model_has_rows_to_spare(

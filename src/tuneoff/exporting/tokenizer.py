@@ -42,6 +42,8 @@ def own_tokenizer(trained: TrainedClassifier, *, padding_ends_texts: bool) -> An
     if trained.classifier.separator is None:  # the model got no numbers of segments, and may not take any
         tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
     tokenizer.padding_side = tokenizer.truncation_side = "right"
+    # Else it is not saved, and the class's own holds for others, which is left for Gemma's.
+    tokenizer.init_kwargs |= {"padding_side": "right", "truncation_side": "right"}
     tokenizer.model_max_length = model.max_length
     return tokenizer
 
