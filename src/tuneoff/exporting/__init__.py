@@ -31,7 +31,8 @@ Announce = Callable[[str], None]
 class Exported:
     """A folder that was written: of which run, for which class, why for this one, and how exactly it gives the logits.
 
-    `difference` is that of the logits of some texts, loaded by that class, as a share of their norm.
+    `difference` is that of the logits of some texts, loaded by that class, as a share of their norm; where a head lies
+    beside a bare model, or of the vectors under it, whichever is greater.
     """
 
     path: Path
