@@ -239,13 +239,12 @@ def _results(facts: Facts) -> list[str]:
         "| metric | value | interval |",
         "|---|---:|---|",
     ]
-    named = NAMES | {"f1": f"F1 of {_plain(facts.task['classes'][1])}"}
     for name, value in facts.metrics.items():
         if value is None:  # F1 of one class, where there are more than two
             continue
         interval = facts.intervals.get(name)
         shown = f"{_level(interval)}: {_ends(interval)}" if interval else ""
-        lines.append(f"| {named.get(name, name)} | {value:.3f} | {shown} |")
+        lines.append(f"| {NAMES.get(name, name)} | {value:.3f} | {shown} |")
     lines += ["", "The intervals are this model's, over new examples.", *_over_seeds(facts)]
     return [*lines, *(f"\n{_plain(notice)}" for notice in facts.notices)]
 
