@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import tuneoff.training.stage as stage
+import tuneoff.training.ready as ready
 import tuneoff.training.workplace as workplace
 from tuneoff.errors import ModelError
 from tuneoff.running import compute_study
@@ -67,7 +67,7 @@ def test_a_model_that_does_not_fit_is_told_before_the_first_step(study, listener
     def full_up(*_, **__):
         raise MemoryError("cannot hold 3 GB")
 
-    for where in (stage, workplace):
+    for where in (ready, workplace):
         monkeypatch.setattr(where, "build_classifier", full_up)
     with pytest.raises(ModelError, match=r"out of memory before the first step \(cannot hold 3 GB\)"):
         compute_study(study([technique]), tmp_path / "out", listener())
