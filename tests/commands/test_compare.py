@@ -106,8 +106,12 @@ def test_text_has_the_sentences_the_files_the_pairs_and_every_verdict(compared):
     assert all(f"- {sentence['text']}" in said for sentence in result["sentences"])
     row = next(line.split() for line in text.splitlines() if line.startswith("worse "))
     one = result["techniques"][0]
-    bounds = " to ".join(f"{one['accuracy_interval'][end]:.3f}" for end in ("low", "high"))
-    assert row[0] == "worse" and row[1].startswith(f"{one['accuracy']:.3f}"[:4]) and row[-3:] == [bounds, "4", "200"]
+    bounds = [f"{one['accuracy_interval'][end]:.3f}" for end in ("low", "high")]
+    assert (
+        row[0] == "worse"
+        and row[1].startswith(f"{one['accuracy']:.3f}"[:4])
+        and row[-5:] == [bounds[0], "to", bounds[1], "4", "200"]
+    )
     wide = compared(*files, columns=150)[1]
     pair = result["pairs"][0]
     shown = next(line for line in wide.splitlines() if re.match(rf"{pair['a']} +{pair['b']} ", line))
