@@ -11,6 +11,7 @@ import pytest
 
 from tuneoff.cli import main
 from tuneoff.evidence.pairs import GENERALISED, MCNEMAR, compare
+from tuneoff.report.formats import chance
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,7 +117,7 @@ def test_text_has_the_sentences_the_files_the_pairs_and_every_verdict(compared):
     pair = result["pairs"][0]
     shown = next(line for line in wide.splitlines() if re.match(rf"{pair['a']} +{pair['b']} ", line))
     assert f"{100 * pair['difference']:.1f} ({100 * pair['low']:.1f} to {100 * pair['high']:.1f})" in shown
-    assert f" {pair['superiority']:.2f} (" in shown and shown.split()[-1] == "better"
+    assert f" {chance(pair['superiority'])} (" in shown and shown.split()[-1] == "better"
     assert "Not shown" in text and "Not shown" not in wide
 
 
