@@ -25,9 +25,7 @@ from tuneoff.training.team import Team
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
-    from tuneoff.estimate import Work
     from tuneoff.reading import ReadStudy
-    from tuneoff.records import StageAddress
 
 NUMBER, COUNT = "RANK", "WORLD_SIZE"  # as torch's and accelerate's launchers set them
 LEAVES_WITHIN = 10.0  # seconds that a process has to end in before it is ended
@@ -92,10 +90,6 @@ def _leave_with(parent: int) -> None:
 
 class _Silent:
     """Hears what the first process says already."""
-
-    def watch(self, plan: Plan, work: "Mapping[StageAddress, Work]") -> Observer:
-        """Return who hears nothing."""
-        return Observer()
 
     def features(self, split: str, done: int, total: int) -> None:
         """Hear nothing."""
