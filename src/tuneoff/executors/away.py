@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.errors import ExecutorError, TuneoffError
-from tuneoff.executors.local import compute_stage
+from tuneoff.executors.local import compute_stage, put_away_others
 from tuneoff.executors.office import PROGRESS
 from tuneoff.files import digest
 from tuneoff.planned import PlannedStage
@@ -194,6 +194,7 @@ _kept: dict[str, "Prepared"] = {}  # of the study that this process computed las
 def workplace_of(errand: Errand, stage: PlannedStage, hearer: "Hearer") -> Workplace:
     """Return the place that a stage is computed in, rebuilt from the study once a process.
 
+    What was read and computed for other models and tasks is put away, as where the command computes them itself.
     Raises ExecutorError where this machine's version, model or data are not those of the command.
     """
     from tuneoff.running import prepare
@@ -206,6 +207,7 @@ def workplace_of(errand: Errand, stage: PlannedStage, hearer: "Hearer") -> Workp
         _kept.clear()
         _kept[study] = prepared
     places = _kept[study].places
+    put_away_others(places, stage.address.place)
     place = places[stage.address.place]
     assert stage.key_parts is not None
     if place.data.fingerprint != stage.key_parts["task"]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tuneoff.errors import ExecutorError, TuneoffError
-from tuneoff.executors.local import Observer, Place, run_plan
+from tuneoff.executors.local import Observer, Place, put_away_others, run_plan
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageRecord, Store
 from tuneoff.training.build import Ancestor
@@ -78,6 +78,7 @@ def follow(read: "ReadStudy", *, shard: bool) -> None:
     team = Team(next(iter(places.values())).accelerator, shard=shard)
     while order := team.same(()):
         stage, ancestors, root = order
+        put_away_others(places, stage.address.place)
         follow_stage(stage, places[stage.address.place], ancestors, Store(Path(root)), team)
 
 
