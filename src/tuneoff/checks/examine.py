@@ -24,11 +24,21 @@ def examine(patient: "Patient", announce: Callable[[str], None]) -> list[Finding
     for check in all_checks():
         announce(f"checking {check.name}")
         found += _of_study(check, patient)
+    from tuneoff.checks.memory import LESS
     from tuneoff.checks.of_stage import loop_of
+    from tuneoff.training.shortage import SHORTAGES, is_shortage, said
 
     for place, stage in patient.by_task()[0].alone():
         announce(f"checking {stage.spec.technique} on {place.model.name}")
-        loop = loop_of(stage, place)
+        try:
+            loop = loop_of(stage, place)
+        except SHORTAGES as error:
+            if not is_shortage(error):
+                raise
+            about = f"{stage.spec.technique} on {place.model.name}"
+            sentence = f"Memory ran out as the model was made ({said(error)}), so no check was made of it."
+            found.append(Finding("memory", "error", sentence, LESS, about))
+            continue
         for check in all_checks():
             found += _guarded(check, check.of_loop(loop))
     return worst_first(found)
@@ -55,8 +65,8 @@ def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:
     """Yield a check's findings; what makes it stop is a finding too, so that the others are still made."""
     try:
         yield from findings
-    except (TuneoffError, RuntimeError, ValueError) as error:
-        sentence = f"This check could not be made: {str(error).rstrip('.')}."
+    except (TuneoffError, RuntimeError, ValueError, MemoryError) as error:
+        sentence = f"This check could not be made: {str(error).rstrip('.') or 'memory ran out'}."
         yield check.finding("warning", sentence, "What it looks for is not known.")
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tuneoff.models.classifier import TextClassifier
 
 PLAIN = {"type": "LORA"}
+DECOMPOSED = ("pissa", "olora", "mica")  # LoRA's first numbers that are parts of a layer's own weights
 WHERE = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "feedforward_modules")
 
 
@@ -62,6 +63,12 @@ class Peft(Adapter):
         self.ends_a_chain = NOT_MERGED.get(self.peft_type)
         self.given = {name: value for name, value in settings.peft.items() if name != "type"}
 
+    @property
+    def highest_rank(self) -> tuple[str, int] | None:
+        """LoRA's and LoHa's `r`, where the study gives one."""
+        rank = self.given.get("r")
+        return ("peft.r", rank) if self.peft_type in ("LORA", "LOHA") and isinstance(rank, int) else None
+
     def targets(self, classifier: TextClassifier) -> dict[str, nn.Module]:
         """Return the modules that peft would put adapters on, the head's aside.
 
@@ -91,10 +98,13 @@ class Peft(Adapter):
         """Return the fields that the study gives, but for the layers, and those that must not be left to chance."""
         from tuneoff.models.modules import feed_forward_names
         from tuneoff.techniques.olora import refuse_transposed
+        from tuneoff.techniques.pissa import refuse_high_rank
 
         fields = {name: value for name, value in self.given.items() if name not in WHERE}
         if fields.get("init_lora_weights") == "olora":
             refuse_transposed(targets, self.name)
+        if fields.get("init_lora_weights") in DECOMPOSED:
+            refuse_high_rank(targets, fields, self.name)
         if self.peft_type == "SHIRA":
             fields.setdefault("random_seed", 0)
         if self.peft_type == "IA3":
