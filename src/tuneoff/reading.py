@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,11 +22,23 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class ReadStudy:
-    """A checked study, the folder that its relative paths start from, and the file or shipped name it came from."""
+    """A checked study, the folder that its relative paths start from, and the file or shipped name it came from.
+
+    `written` has the line of each part, where it was written in a file.
+    """
 
     study: Study
     base: Path
     source: str
+    written: Source | None = field(default=None, repr=False, compare=False)
+
+    def place(self, path: KeyPath) -> str:
+        """Return where a part of the study was written, for messages: 'study.yaml:12', or the source's name."""
+        return self.written.place(path) if self.written else self.source
+
+    def has(self, path: KeyPath) -> bool:
+        """Return whether a part was written in the file at exactly this path."""
+        return self.written is not None and path in self.written.places
 
 
 def read_study(
@@ -51,7 +63,7 @@ def read_study(
         raise StudyError(_not_found(path, name_or_path))
     source, problems = read_yaml(content, name_or_path)
     study = _checked(source, problems, slug(path.stem) or "study", settings, overrides or {})
-    return ReadStudy(study, base, name_or_path)
+    return ReadStudy(study, base, name_or_path, source)
 
 
 def study_from_mapping(mapping: Mapping[str, Any], where: str = "study") -> Study:

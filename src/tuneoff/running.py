@@ -22,6 +22,7 @@ from tuneoff.models.quantised import check_installed
 from tuneoff.models.resolve import resolve_model
 from tuneoff.models.starting import starting_notes
 from tuneoff.plan import Plan, Question, make_plan
+from tuneoff.proportion import check_sizes
 from tuneoff.store import StageAddress, Store
 from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
 from tuneoff.tasks import StudyTask, load_study_task, task_name
@@ -174,6 +175,7 @@ def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Seque
     read = prepared.read
     tidy_cache()
     plan = make_plan(read.study, prepared.questions, store)
+    check_sizes(read, plan, prepared.questions)
     environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
     store.create(resolved_yaml(_with_model_names(prepared)), environment)
     describe_study(prepared, store)

@@ -10,6 +10,7 @@ from tuneoff.checks.patient import Patient
 from tuneoff.commands.output import print_json
 from tuneoff.plan import make_plan
 from tuneoff.progress import Reporter
+from tuneoff.proportion import check_sizes
 from tuneoff.reading import ReadStudy
 from tuneoff.running import prepare
 from tuneoff.store import Store
@@ -26,7 +27,9 @@ def doctor_command(read: ReadStudy, out: Path, *, as_json: bool) -> int:
     try:
         prepared = prepare(read, reporter)
         store = Store(out)
-        patient = Patient(prepared, make_plan(read.study, prepared.questions, store), store)
+        plan = make_plan(read.study, prepared.questions, store)
+        check_sizes(read, plan, prepared.questions)
+        patient = Patient(prepared, plan, store)
         found = examine(patient, reporter.announce)
     finally:
         reporter.close()
