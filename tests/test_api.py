@@ -8,7 +8,7 @@ import altair as alt
 import pytest
 
 import tuneoff
-from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
+from tuneoff.errors import DataError, ExecutorError, ModelError, StoreError, StudyError, TuneoffError
 from tuneoff.evidence.results import read_results
 from tuneoff.store import Store
 
@@ -37,7 +37,7 @@ def parts(model_folder, write_rows, tmp_path, monkeypatch):
 
 def test_the_public_names():
     assert tuneoff.__all__ == [
-        *("DataError", "ModelError", "Result", "StoreError", "Study", "StudyError", "TuneoffError"),
+        *("DataError", "ExecutorError", "ModelError", "Result", "StoreError", "Study", "StudyError", "TuneoffError"),
         *("doctor", "export", "load", "predict", "run"),
     ]
     assert dir(tuneoff) == tuneoff.__all__
@@ -58,7 +58,9 @@ def test_importing_tuneoff_costs_nothing():
 
 
 def test_every_error_is_a_tuneoff_error():
-    assert all(issubclass(kind, TuneoffError) for kind in (DataError, ModelError, StoreError, StudyError))
+    assert all(
+        issubclass(kind, TuneoffError) for kind in (DataError, ExecutorError, ModelError, StoreError, StudyError)
+    )
 
 
 # A run
@@ -98,7 +100,7 @@ def test_a_whole_study_can_be_given_as_a_mapping_or_a_file(parts, tmp_path, monk
     """The run directory is named by the study, below the folder in which Python runs."""
     asked = []
 
-    def run_study(read, out, listener, forced):
+    def run_study(read, out, listener, forced, execute):
         asked.append((read.study.name, read.study.protocol.steps, out.as_posix()))
         store = Store(tmp_path / "made")
         store.create("name: x\nmodels: [{id: m}]\ntask: {name: mini_rte}\ntechniques: [{name: full}]\n", {})
@@ -115,6 +117,22 @@ def test_a_whole_study_can_be_given_as_a_mapping_or_a_file(parts, tmp_path, monk
     assert asked[2][2] == "runs/demo" and asked[3] == ("study", 5, "runs/study")
 
 
+def test_lists_of_models_and_tasks_are_what_a_file_has_under_models_and_tasks(parts, tmp_path, no_figures):
+    few = parts["task"] | {"called": "few", "limit": 20}
+    again = {"id": parts["model"], "name": "again", "prefix": "query: "}
+    several = {"model": (parts["model"], again), "task": [parts["task"], few], "seeds": 1}
+    table = tuneoff.run(**parts | several, out=tmp_path / "out", quiet=True).table()
+    places = list(zip(table["model"], table["task"], strict=True))
+    assert sorted(places) == [("again", "few"), ("again", "pets"), ("tiny-bert", "few"), ("tiny-bert", "pets")]
+    assert set(table["status"]) == {"done"} and set(table["technique"]) == {"linear-probe"}
+
+
+def test_an_executor_that_there_is_not_is_refused_before_anything_is_written(parts, tmp_path):
+    with pytest.raises(ExecutorError, match="there is no 'slurm'"):
+        tuneoff.run(**parts, out=tmp_path / "out", executor="slurm")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +144,12 @@ def test_a_whole_study_can_be_given_as_a_mapping_or_a_file(parts, tmp_path, monk
         ({"study": "no-such-study"}, "no-such-study"),
         ({"study": "demo", "steps": 3}, "not both"),
         ({"study": {"model": "m", "task": "mini_rte"}, "model": "n"}, "not both"),
+        ({"study": "demo", "task": ["mini_rte"]}, "not both"),
+        ({"model": "m", "task": []}, "expected a list of tasks, found the list"),
+        ({"model": ["m", "m"], "task": "mini_rte"}, "models.*Give one of them a `name` of its own"),
+        ({"model": "m", "task": ["mini_rte", {"name": "mini_rte", "limit": 9}]}, "Give one of them.*`called: NAME`"),
+        ({"model": "m", "tasks": ["mini_rte"]}, r"tasks: several are given as a list, task=\[..., ...\]"),
+        ({"models": ["m"], "task": "mini_rte"}, r"models: several are given as a list, model=\[..., ...\]"),
     ],
 )
 def test_a_study_that_cannot_be_meant_is_refused_before_anything_is_written(arguments, message, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuneoff.api import Result, load, run
     from tuneoff.checks.own import doctor
-    from tuneoff.errors import DataError, ModelError, StoreError, StudyError, TuneoffError
+    from tuneoff.errors import DataError, ExecutorError, ModelError, StoreError, StudyError, TuneoffError
     from tuneoff.exporting import export
     from tuneoff.predicting import predict
     from tuneoff.study import Study
@@ -23,6 +23,7 @@ os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 _HOMES = {
     "DataError": "tuneoff.errors",
+    "ExecutorError": "tuneoff.errors",
     "ModelError": "tuneoff.errors",
     "Result": "tuneoff.api",
     "StoreError": "tuneoff.errors",
@@ -38,6 +39,7 @@ _HOMES = {
 
 __all__ = [
     "DataError",
+    "ExecutorError",
     "ModelError",
     "Result",
     "StoreError",

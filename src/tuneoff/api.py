@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
+    from tuneoff.reading import ReadStudy
+
+Part = str | Mapping[str, Any]
+"""A model, a task or a technique, as it stands in a study file."""
+
 
 class Plot:
     """A figure of a study, which a notebook shows as a picture, without a network; `chart` is altair's own object.
@@ -109,32 +114,44 @@ class Result:
 
 
 def run(
-    model: str | Mapping[str, Any] | None = None,
-    task: str | Mapping[str, Any] | None = None,
-    techniques: Sequence[str | Mapping[str, Any]] | None = None,
+    model: Part | Sequence[Part] | None = None,
+    task: Part | Sequence[Part] | None = None,
+    techniques: Sequence[Part] | None = None,
     *,
     study: str | Path | Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
     force: Sequence[str] = (),
     track: Sequence[str] = (),
+    executor: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    cpus: int | None = None,
+    gpus: int | None = None,
     **protocol: Any,
 ) -> Result:
     """Compute what is missing of a study and return its result.
 
     Give `model` and `task`, and perhaps `techniques`, as they would stand in a study file, and settings of the
-    protocol by name (`steps=50, seeds=3`); or `study`, a file, a shipped name or a mapping. The run directory is
-    `out`, by default `runs/STUDY`. `force` names checks of the doctor whose errors are set aside, `track` the
-    trackers that are told of the runs (tensorboard, mlflow, wandb, trackio). Raises TuneoffError for bad input, before
-    any training, also where the doctor finds an error that is not forced.
+    protocol by name (`steps=50, seeds=3`); or `study`, a file, a shipped name or a mapping. A list of models or tasks
+    is what `models:` and `tasks:` are in a file: every technique is trained with each model on each task. The run
+    directory is `out`, by default `runs/STUDY`. `force` names checks of the doctor whose errors are set aside, `track`
+    the trackers that are told of the runs (tensorboard, mlflow, wandb, trackio).
+
+    `executor` says where stages are computed: `local`, here one after another, or `ray`, as many at once as there is
+    room for, with the same results. `address` (`HOST:PORT`) is that of Ray's cluster; without one Ray is started here,
+    and ended with the study. Each stage gets `cpus` (threads too; the study's `threads` if left out, else 1) and `gpus`
+    (if left out 1 where there are any).
+
+    Raises TuneoffError for bad input, before any training, also where the doctor finds an error that is not forced, and
+    where there is no Ray or no cluster.
 
         run("intfloat/multilingual-e5-small", {"name": "mini_rte"}, ["linear-probe"], steps=50)
+        run(["org/one", "org/other"], ["rte", {"name": "mini_rte", "called": "few", "limit": 100}], executor="ray")
     """
     from rich.console import Console
 
-    from tuneoff.errors import StudyError
+    from tuneoff.executors.chosen import chosen_executor
     from tuneoff.progress import Reporter
-    from tuneoff.reading import ReadStudy, read_study, study_from_mapping
     from tuneoff.running import run_study
     from tuneoff.trackers.tracking import tracked
 
@@ -142,27 +159,49 @@ def run(
         from tuneoff.checks.examine import check_names
 
         check_names(force)
-    if study is None:
-        given = {"model": model, "task": task, "techniques": techniques, "protocol": protocol or None}
-        mapping = {key: value for key, value in given.items() if value is not None}
-        read = ReadStudy(study_from_mapping(mapping, "tuneoff.run"), Path(), "tuneoff.run")
-    elif model is not None or task is not None or techniques is not None or protocol:
-        raise StudyError("tuneoff.run: give a whole study, or its parts (model, task, techniques, protocol), not both.")
-    elif isinstance(study, Mapping):
-        read = ReadStudy(study_from_mapping(study, "tuneoff.run"), Path(), "tuneoff.run")
-    else:
-        read = read_study(str(study))
+    read = _read(model, task, techniques, study, protocol)
+    chosen = chosen_executor(read, executor, address, cpus, gpus)
     # In a notebook rich would take the cell for a terminal, and fill it with bars drawn one under the other.
     terminal = sys.stderr.isatty()
     console = Console(stderr=True, quiet=quiet, highlight=False, force_terminal=terminal, force_jupyter=False)
     reporter = Reporter(console, stop=lambda: False)
     directory = Path(out) if out is not None else Path("runs") / read.study.name
     try:
-        with tracked(reporter, track, directory) as listener:
-            store = run_study(read, directory, listener, force)
+        with chosen as execute, tracked(reporter, track, directory) as listener:
+            store = run_study(read, directory, listener, force, execute=execute)
     finally:
         reporter.close()
     return Result(store)
+
+
+def _read(
+    model: Part | Sequence[Part] | None,
+    task: Part | Sequence[Part] | None,
+    techniques: Sequence[Part] | None,
+    study: str | Path | Mapping[str, Any] | None,
+    protocol: Mapping[str, Any],
+) -> "ReadStudy":
+    """Return the study that is given whole, or by its parts; raises StudyError with all that is wrong."""
+    from tuneoff.errors import StudyError
+    from tuneoff.reading import ReadStudy, read_study, study_from_mapping
+
+    parts = {**_one_or_several("model", model), **_one_or_several("task", task), "techniques": techniques}
+    if study is None:
+        if plural := [name for name in ("models", "tasks") if name in protocol]:
+            raise StudyError(f"tuneoff.run: {plural[0]}: several are given as a list, {plural[0][:-1]}=[..., ...].")
+        given = {key: value for key, value in {**parts, "protocol": protocol or None}.items() if value is not None}
+        return ReadStudy(study_from_mapping(given, "tuneoff.run"), Path(), "tuneoff.run")
+    if any(part is not None for part in parts.values()) or protocol:
+        raise StudyError("tuneoff.run: give a whole study, or its parts (model, task, techniques, protocol), not both.")
+    if isinstance(study, Mapping):
+        return ReadStudy(study_from_mapping(study, "tuneoff.run"), Path(), "tuneoff.run")
+    return read_study(str(study))
+
+
+def _one_or_several(key: str, given: Part | Sequence[Part] | None) -> dict[str, Any]:
+    """Return what is given under the key that it has in a study file: `task` for one, `tasks` for a list."""
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    return {f"{key}s": list(given)} if several and given is not None else {key: given}
 
 
 def load(path: str | Path) -> Result:

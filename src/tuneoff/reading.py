@@ -26,13 +26,15 @@ SUFFIXES = (".yaml", ".yml")
 class ReadStudy:
     """A checked study, the folder that its relative paths start from, and the file or shipped name it came from.
 
-    `entries` says of techniques, by name, where their entries stand: 'study.yaml:12: techniques[1]'.
+    `entries` says of techniques, by name, where their entries stand: 'study.yaml:12: techniques[1]'; `written` has the
+    line of each part, where it was written in a file.
     """
 
     study: Study
     base: Path
     source: str
     entries: Mapping[str, str] = field(default_factory=dict)
+    written: Source | None = field(default=None, repr=False, compare=False)
 
     @contextmanager
     def placing(self) -> Iterator[None]:
@@ -43,6 +45,14 @@ class ReadStudy:
             part = error.chain.rpartition("+")[2]
             place = self.entries.get(error.chain) or self.entries.get(part) or self.source
             raise ModelError(f"{place}: {error}") from error
+
+    def place(self, path: KeyPath) -> str:
+        """Return where a part of the study was written, for messages: 'study.yaml:12', or the source's name."""
+        return self.written.place(path) if self.written else self.source
+
+    def has(self, path: KeyPath) -> bool:
+        """Return whether a part was written in the file at exactly this path."""
+        return self.written is not None and path in self.written.places
 
 
 def read_study(
@@ -67,7 +77,7 @@ def read_study(
         raise StudyError(_not_found(path, name_or_path))
     source, problems = read_yaml(content, name_or_path)
     study = _checked(source, problems, folder_name(slug(path.stem), "study") or "study", settings, overrides or {})
-    return ReadStudy(study, base, name_or_path, _places_of_entries(source))
+    return ReadStudy(study, base, name_or_path, _places_of_entries(source), source)
 
 
 def _places_of_entries(source: Source) -> dict[str, str]:

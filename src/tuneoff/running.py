@@ -22,6 +22,7 @@ from tuneoff.models.quantised import check_installed
 from tuneoff.models.resolve import resolve_model
 from tuneoff.models.starting import starting_notes
 from tuneoff.plan import Plan, Question, make_plan
+from tuneoff.proportion import check_sizes
 from tuneoff.store import StageAddress, Store
 from tuneoff.study import GPU_FORWARD_TOKENS, MICRO_TOKENS
 from tuneoff.tasks import StudyTask, load_study_task, task_name
@@ -60,7 +61,31 @@ class Prepared:
         return Prepared(read, {name: self.tasks[name]}, questions, places)
 
 
-def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
+class Hearer(Protocol):
+    """Who is told what is done beside the stages, and of a stage what is in no history."""
+
+    def features(self, split: str, done: int, total: int) -> None:
+        """Hear how many tokens of a split have been turned into vectors."""
+        ...
+
+    def announce(self, what: str) -> None:
+        """Hear what is done between the stages."""
+        ...
+
+    def note(self, what: str) -> None:
+        """Hear what went otherwise than usual inside a stage, and changes no result."""
+        ...
+
+
+class Listener(Hearer, Protocol):
+    """Who is told what a study does."""
+
+    def watch(self, plan: Plan, work: Mapping[StageAddress, Work]) -> Observer:
+        """Return who observes the stages of a plan, given the work that each is expected to be."""
+        ...
+
+
+def prepare(read: "ReadStudy", hearer: Hearer) -> Prepared:
     """Load and check all that a study needs before its first step; raises TuneoffError for what is wrong with it."""
     study = read.study
     for spec in study.models:
@@ -77,7 +102,7 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     tasks = {}
     for number, asked in enumerate(study.tasks):
         name = task_name(asked)
-        listener.announce(f"reading {name}" if len(study.tasks) > 1 else "reading the task")
+        hearer.announce(f"reading {name}" if len(study.tasks) > 1 else "reading the task")
         tasks[name] = load_study_task(study, read.base, number)
     accelerator = make_accelerator(device)
     protocol = study.protocol
@@ -93,12 +118,12 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
     automatic = protocol.micro_tokens is None and device.type == "cuda"
     questions, places = [], {}
     for spec in study.models:
-        listener.announce(f"checking {spec.id}")
+        hearer.announce(f"checking {spec.id}")
         model = resolve_model(spec, need_weights=True)
         notes = [note for task in tasks.values() for note in starting_notes(model, task.whole.classes)]
         for note in dict.fromkeys(notes):
-            listener.note(note)
-        told = listener.features, listener.note
+            hearer.note(note)
+        told = hearer.features, hearer.note
         for name, task in tasks.items():
             for fold, data in task.by_fold.items():
                 questions.append(Question(model, name, data, precision, fold))
@@ -106,26 +131,6 @@ def prepare(read: "ReadStudy", listener: "Listener") -> Prepared:
                     model, data, accelerator, precision, execution, *told, automatic_budget=automatic, limit=limit
                 )
     return Prepared(read, tasks, questions, places)
-
-
-class Listener(Protocol):
-    """Who is told what a study does."""
-
-    def watch(self, plan: Plan, work: Mapping[StageAddress, Work]) -> Observer:
-        """Return who observes the stages of a plan, given the work that each is expected to be."""
-        ...
-
-    def features(self, split: str, done: int, total: int) -> None:
-        """Hear how many tokens of a split have been turned into vectors."""
-        ...
-
-    def announce(self, what: str) -> None:
-        """Hear what is done between the stages."""
-        ...
-
-    def note(self, what: str) -> None:
-        """Hear what went otherwise than usual inside a stage, and changes no result."""
-        ...
 
 
 def run_study(
@@ -170,6 +175,7 @@ def _compute(prepared: Prepared, store: Store, listener: Listener, forced: Seque
     read = prepared.read
     tidy_cache()
     plan = make_plan(read.study, prepared.questions, store)
+    check_sizes(read, plan, prepared.questions)
     environment = describe_environment(read.base) if plan.to_run or plan.tuning_to_run else None
     store.create(resolved_yaml(_with_model_names(prepared)), environment)
     describe_study(prepared, store)

@@ -23,6 +23,7 @@ KeyPath = tuple[str | int, ...]
 Complain = Callable[[KeyPath, str], None]
 DEEPEST = 20
 LARGEST = 1_000_000
+LARGEST_NUMBER = 2**63 - 1
 _HINTS = {
     "cannot start any token": "YAML is indented with spaces; a text that starts with a special character needs quotes",
     "mapping values are not allowed here": "a text with ': ' in it needs quotes; or the indentation is off",
@@ -98,7 +99,11 @@ def plain(value: Any, complain: Complain, path: KeyPath = ()) -> Any:
     Sections and paths of the Python interface become what a file would hold. `complain` is told of what cannot.
     """
     match value:
-        case None | bool() | int():
+        case None | bool():
+            return value
+        case int():
+            if abs(value) > LARGEST_NUMBER:
+                complain(path, "a whole number of more than 64 bits. Give a smaller one.")
             return value
         case str():
             odd = next((c for c in value if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"), None)

@@ -4,6 +4,7 @@ import html
 import json
 
 import pytest
+import torch
 
 from tuneoff.checks import all_checks
 from tuneoff.checks.base import Check
@@ -19,7 +20,7 @@ from tuneoff.store import Store
 
 NAMES = {
     *("determinism", "frozen", "hand-over", "labels", "leakage", "learning", "length", "memory", "numbers", "padding"),
-    *("power", "round-trip", "seeding", "shortcut"),
+    *("power", "rank", "round-trip", "seeding", "shortcut"),
 }
 
 
@@ -40,7 +41,34 @@ def test_a_healthy_study_has_no_error_and_every_check_says_what_it_tried(studied
 def test_quick_checks_need_no_model(studied, monkeypatch):
     monkeypatch.setattr("tuneoff.training.build.build_classifier", lambda *_: pytest.fail("a model was built"))
     found = examine_quickly(studied(["linear-probe", "full"]))
-    assert {one.check for one in found} == {"labels", "leakage", "length", "memory", "numbers", "power"}
+    assert {one.check for one in found} == {"labels", "leakage", "length", "memory", "numbers", "power", "rank"}
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no room"), MemoryError()])
+def test_a_model_that_memory_does_not_do_for_is_an_error_and_the_others_are_checked(studied, monkeypatch, error):
+    from tuneoff.checks import of_stage
+
+    made = of_stage.loop_of
+
+    def loop_of(stage, place):
+        if stage.spec.technique == "full":
+            raise error
+        return made(stage, place)
+
+    monkeypatch.setattr(of_stage, "loop_of", loop_of)
+    found = examine(studied(["full", "linear-probe"]), lambda _: None)
+    (short,) = [one for one in found if one.check == "memory" and one.severity == "error"]
+    assert short.about == "full on tiny-bert" and "Memory ran out as the model was made" in short.sentence
+    assert any(one.about == "linear-probe on tiny-bert" and one.check == "frozen" for one in found)
+
+
+def test_an_error_of_another_kind_is_not_taken_for_one(studied, monkeypatch):
+    def loop_of(*_):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("tuneoff.checks.of_stage.loop_of", loop_of)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        examine(studied(["full"]), lambda _: None)
 
 
 def test_a_check_that_cannot_be_made_is_a_finding_too():

@@ -11,6 +11,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForSequenceClassification, Qwen3Config
 
 from tuneoff.cli import main
+from tuneoff.commands import plan_paces
 from tuneoff.commands.plan import describe_plan, plan_command
 from tuneoff.running import compute_study
 from tuneoff.study import DEFAULT_TECHNIQUES
@@ -236,3 +237,41 @@ def test_layers_that_a_few_layers_lack_are_timed_in_all_of_them_or_not(study, tm
     described = describe_plan(study([last, named]), tmp_path / "out", timed=True)
     assert [bool(stage["seconds"]) for stage in described["stages"]] == [True, False]
     assert "the time of named is unknown: on a few layers of tiny-bert, " in " ".join(described["notes"])
+
+
+def test_a_rank_that_no_layer_can_have_is_noted(study, tmp_path):
+    high = {"name": "high", "use": "lora", "rank": 40}
+    notes = describe_plan(study(["lora", high, "linear-probe+high"]), tmp_path / "out")["notes"]
+    (note,) = [one for one in notes if "rank" in one]
+    assert note.startswith("high on tiny-bert: rank is 40, and encoder.layer.0.attention.self.query has a smaller side")
+    assert note.endswith("Set rank to 32 or less.")
+
+
+@pytest.mark.parametrize("short", ["foreseen", "met"])
+def test_what_memory_does_not_do_for_is_not_timed_and_said_so(study, tmp_path, monkeypatch, short):
+    if short == "foreseen":
+        none = type("Memory", (), {"available": 100_000, "total": 1 << 30})  # the weights, not moments
+        monkeypatch.setattr("tuneoff.commands.plan_paces.psutil.virtual_memory", lambda: none)
+    else:
+        made = plan_paces.measure_pace
+
+        def measure_pace(stage, *given):
+            if stage.spec.technique == "full":
+                raise torch.OutOfMemoryError("no room")
+            return made(stage, *given)
+
+        monkeypatch.setattr(plan_paces, "measure_pace", measure_pace)
+    found = describe_plan(study(["full", "linear-probe"]), tmp_path / "out", timed=True)
+    seconds = {stage["chain"]: stage["seconds"] for stage in found["stages"]}
+    assert seconds["full"] is None and seconds["linear-probe"]["total"] > 0 and found["seconds_to_run"] is None
+    (note,) = [one for one in found["notes"] if "timed" in one]
+    assert note == "full on tiny-bert: not timed, a few of its layers do not fit into memory here"
+
+
+def test_another_error_while_timing_is_none_of_memory(study, tmp_path, monkeypatch):
+    def measure_pace(*_):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(plan_paces, "measure_pace", measure_pace)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        describe_plan(study(["full"]), tmp_path / "out", timed=True)

@@ -9,7 +9,9 @@ import time
 import psutil
 import pytest
 
+import tuneoff
 from tuneoff.errors import ExecutorError
+from tuneoff.executors import cluster as connection
 from tuneoff.executors import ray as subject
 from tuneoff.reading import resolved_yaml
 from tuneoff.running import compute_study
@@ -25,7 +27,7 @@ LONG = 600  # steps: seconds, so that there is time to kill or to stop
 @pytest.fixture(scope="module")
 def cluster():
     pytest.importorskip("ray")
-    for name, value in subject.SETTINGS.items():
+    for name, value in connection.SETTINGS.items():
         os.environ[name] = value
     from ray.cluster_utils import Cluster
 
@@ -187,8 +189,33 @@ def test_data_that_differ_are_told(cluster, study, listener, tmp_path, monkeypat
         compute_study(read, tmp_path / "out", listener(), execute=execute)
 
 
+def test_python_gets_the_same_from_ray_as_without_it(cluster, study, outcome, tmp_path, no_figures):
+    read = study(["linear-probe", "linear-probe+lora"], "distilbert")
+    few = read.study.task.model_copy(update={"limit": 20, "called": "few"})
+    parts = {"model": read.study.models[0], "task": [read.study.task, few], "techniques": read.study.techniques}
+    parts |= {"steps": 6, "eval_on": "test", "seeds": 1, "threads": 1, "quiet": True}
+    here = tuneoff.run(**parts, out=tmp_path / "here")
+    there = tuneoff.run(**parts, out=tmp_path / "there", executor="ray", address=cluster.address, cpus=1)
+    assert len(there.results["runs"]) == 4 and same(outcome(here.store), outcome(there.store))
+    assert {record.address.task for record in there.store.records()} == {"train", "few"}
+
+
+def test_what_is_connected_already_is_left_as_it_is(cluster, study):
+    import ray
+
+    ray.init(address=cluster.address, logging_level="ERROR")
+    try:
+        with pytest.raises(ExecutorError, match=r"ray\.shutdown\(\)"), subject.ray_executor(study(), cluster.address):
+            pass
+        assert ray.is_initialized()
+    finally:
+        ray.shutdown()
+
+
 LISTENING = """
-import psutil, sys
+import os, psutil, sys
+{first}
+from tuneoff.executors.cluster import ON_THIS_MACHINE, SETTINGS
 from tuneoff.executors.ray import ray_executor
 from tuneoff.reading import read_study
 with ray_executor(read_study(sys.argv[1])):
@@ -197,19 +224,24 @@ with ray_executor(read_study(sys.argv[1])):
         for one in process.net_connections("tcp"):
             if one.status == "LISTEN":
                 print(one.laddr.ip)
+assert not {{*ON_THIS_MACHINE, *SETTINGS}} & set(os.environ)
 """
 
 
-def test_started_here_it_listens_on_this_machine_alone(study, tmp_path):
+@pytest.mark.parametrize("first", ["", "import ray"])
+def test_started_here_it_listens_on_this_machine_alone(study, tmp_path, first):
     pytest.importorskip("ray")
     file = tmp_path / "study.yaml"
     file.write_text(resolved_yaml(study().study), encoding="utf-8")
-    told = subprocess.run([sys.executable, "-c", LISTENING, str(file)], capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-c", LISTENING.format(first=first), str(file)]
+    surroundings = {name: value for name, value in os.environ.items() if name not in connection.SETTINGS}
+    told = subprocess.run(command, capture_output=True, text=True, timeout=300, env=surroundings)
     addresses = {line.removeprefix("::ffff:") for line in told.stdout.split()}
-    assert addresses == {"127.0.0.1"}, told.stderr
+    assert addresses == {"127.0.0.1"} and told.returncode == 0, told.stderr
 
 
-def test_where_no_cluster_answers_it_is_said(study):
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", f"{'x' * 70}:1"])
+def test_where_no_cluster_answers_it_is_said(study, address):
     pytest.importorskip("ray")
-    with pytest.raises(ExecutorError, match="no Ray cluster answers"), subject.ray_executor(study(), "127.0.0.1:1"):
+    with pytest.raises(ExecutorError, match="no Ray cluster answers"), subject.ray_executor(study(), address):
         pass

@@ -7,13 +7,14 @@ import torch
 from tests.conftest import make_config
 from tuneoff.models.classifier import build_random
 from tuneoff.models.resolve import resolve_model
+from tuneoff.models.shrink import shrink
 from tuneoff.plan import Question, make_plan
 from tuneoff.reading import study_from_mapping
 from tuneoff.study import ModelSpec
 from tuneoff.training import pilot
 from tuneoff.training.build import make_technique
 from tuneoff.training.job import Execution
-from tuneoff.training.pilot import Circumstances, Line, measure_pace
+from tuneoff.training.pilot import Circumstances, Line, measure_pace, pilot_bytes
 
 LENGTHS = [5, 9, 12, 7]
 HOW = Circumstances(Execution(micro_tokens=20, threads=1), torch.device("cpu"), "fp32")
@@ -89,3 +90,11 @@ def test_torchs_random_state_is_left_alone(planned):
     before = torch.get_rng_state()
     measure_pace(stage, model, 2, LENGTHS, HOW)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(("technique", "moved"), [("full", 3), ("linear-probe", 0)])
+def test_the_bytes_of_measuring_are_those_of_three_layers(planned, technique, moved):
+    stage, model = planned(technique)
+    whole = sum(value.numel() for value in build_random(shrink(model, 3), 2, torch.device("cpu")).parameters())
+    head = 2 * 32
+    assert pilot_bytes(stage, model, 2) == 4 * (whole + (moved * whole if moved else 3 * head))

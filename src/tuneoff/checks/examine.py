@@ -23,11 +23,19 @@ def examine(patient: "Patient", announce: Callable[[str], None]) -> list[Finding
     for check in all_checks():
         announce(f"checking {check.name}")
         found += _of_study(check, patient)
+    from tuneoff.checks.memory import Memory
     from tuneoff.checks.of_stage import loop_of
+    from tuneoff.training.shortage import SHORTAGES, is_shortage, said
 
     for place, stage in patient.by_task()[0].alone():
         announce(f"checking {stage.spec.technique} on {place.model.name}")
-        loop = loop_of(stage, place)
+        try:
+            loop = loop_of(stage, place)
+        except SHORTAGES as error:
+            if not is_shortage(error):
+                raise
+            found.append(Memory().of_shortage(stage.spec.technique, place.model.name, said(error)))
+            continue
         for check in all_checks():
             found += _guarded(check, check.of_loop(loop))
     return worst_first(found)
@@ -53,8 +61,9 @@ def _guarded(check: Check, findings: Iterator[Finding]) -> Iterator[Finding]:
     """Yield a check's findings; what makes it stop is a finding too, so that the others are still made."""
     try:
         yield from findings
-    except (TuneoffError, RuntimeError, ValueError) as error:
-        yield check.finding("warning", "unmade", "unmade.advice", values={"reason": str(error).rstrip(".")})
+    except (TuneoffError, RuntimeError, ValueError, MemoryError) as error:
+        reason = str(error).rstrip(".") or "memory ran out"
+        yield check.finding("warning", "unmade", "unmade.advice", values={"reason": reason})
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ ENGLISH = {
     "done": "Everything is computed already, so no memory is needed.",
     "unknown": "How much memory {device} has is not known.",
     "too_small": "{stage} is predicted to take {least:size} of memory or more, and {set_by} has {total:size}.",
+    "ran_out": "Memory ran out as the model was made ({why}), so no check was made of it.",
     "use_less": "Use a technique that trains fewer weights, a smaller model, or a shorter max_length.",
     "tight": "{stage} is predicted to take {peak:size} of memory, and {set_by} has {total:size}: it will go on with "
     "smaller micro-batches, or fail.",
@@ -48,6 +49,7 @@ RUSSIAN = {
     "done": "Всё уже вычислено, память не нужна.",
     "unknown": "Сколько памяти у {device}, неизвестно.",
     "too_small": "{stage}: по прогнозу нужно не менее {least:size} памяти, а есть {total:size} ({set_by}).",
+    "ran_out": "Когда модель создавалась, память закончилась ({why}), и проверки этого способа не выполнены.",
     "use_less": "Возьмите способ, который обучает меньше весов, модель поменьше или меньший max_length.",
     "tight": "{stage}: по прогнозу нужно {peak:size} памяти, а есть {total:size} ({set_by}): обучение пойдёт более "
     "мелкими микропакетами или не удастся.",
@@ -92,6 +94,11 @@ class Memory(Check):
     words: ClassVar = {"en": ENGLISH, "ru": RUSSIAN}
     quick = True
     whole = True
+
+    def of_shortage(self, technique: str, model: str, why: str) -> Finding:
+        """Return the finding that memory ran out as a stage's model was made."""
+        about = message("stage", technique=technique, model=model)
+        return self.finding("error", "ran_out", "use_less", about=about, values={"why": why})
 
     def of_study(self, patient: "Patient") -> Iterator[Finding]:
         """Yield a finding on memory and one on the disk."""

@@ -10,6 +10,7 @@ from tuneoff.checks.patient import Patient
 from tuneoff.commands.output import print_json
 from tuneoff.plan import make_plan
 from tuneoff.progress import Reporter
+from tuneoff.proportion import check_sizes
 from tuneoff.reading import ReadStudy
 from tuneoff.report.words import WORDS, Words
 from tuneoff.running import prepare
@@ -30,9 +31,10 @@ def doctor_command(read: ReadStudy, out: Path, *, as_json: bool, language: str =
     try:
         prepared = prepare(read, reporter)
         store = Store(out)
-        patient = Patient(prepared, make_plan(read.study, prepared.questions, store), store)
+        plan = make_plan(read.study, prepared.questions, store)
         with read.placing():
-            found = examine(patient, reporter.announce)
+            check_sizes(read, plan, prepared.questions)
+            found = examine(Patient(prepared, plan, store), reporter.announce)
     finally:
         reporter.close()
     if as_json:

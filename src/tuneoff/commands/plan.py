@@ -1,18 +1,18 @@
 """`tuneoff plan`: what a study would compute, as far as it can be known from what is there."""
 
-import json
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 
+from tuneoff.checks.rank import Rank
 from tuneoff.commands.output import print_json
+from tuneoff.commands.plan_paces import Announce, paces_by_kind
 from tuneoff.commands.plan_tables import lines, tables
-from tuneoff.errors import DataNotHereError, ModelError
+from tuneoff.errors import DataNotHereError
 from tuneoff.estimate import Cost, estimate_work
 from tuneoff.footprint import Kind, cache_bytes, costs_by_kind, kept_bytes, kind_of, stage_peak, texts_of
 from tuneoff.forecast import Seconds, Texts, longest, stage_seconds, study_seconds, tokens_that_fit
@@ -20,6 +20,7 @@ from tuneoff.models.quantised import check_installed
 from tuneoff.models.resolve import ResolvedModel, resolve_model
 from tuneoff.models.text import load_tokenizer, tokenize
 from tuneoff.plan import Plan, PlannedStage, Question, make_plan
+from tuneoff.proportion import check_sizes
 from tuneoff.reading import ReadStudy
 from tuneoff.store import Store
 from tuneoff.study import MICRO_TOKENS, Protocol, Study
@@ -27,13 +28,10 @@ from tuneoff.tasks import known_labels, load_study_task, task_name
 from tuneoff.tasks.data_set import TaskData
 from tuneoff.training.device import choose_device, choose_precision, usable_threads
 from tuneoff.training.job import Execution
-from tuneoff.training.memory import keep_freed_memory
-from tuneoff.training.pilot import Circumstances, Line, Pace, measure_pace
+from tuneoff.training.pilot import Circumstances, Line, Pace
 from tuneoff.words import listed, visible
 
 CARD = 16 << 30  # bytes of the GPU that most people without a large one have
-
-Announce = Callable[[str], None]
 
 
 def plan_command(read: ReadStudy, out: Path, *, as_json: bool, timed: bool) -> None:
@@ -79,6 +77,7 @@ def describe_plan(
         if model.fingerprint is None:
             notes.append(f"{model.name}: its weights are not here, so what is done already cannot be told")
     plan = make_plan(study, questions, Store(out))
+    check_sizes(read, plan, questions)
     notes += [*plan.tuning_notes, *plan.round_notes]
     texts = {(model, task): _texts(models[model], data[task], notes) for model in models for task in folds}
     known_texts = {place: one for place, one in texts.items() if one is not None}
@@ -89,13 +88,14 @@ def describe_plan(
         f"{model}: {numbers:,} of its numbers are held in 4 bits; parameters count numbers, memory their bytes"
         for model, numbers in packed.items()
     ]
+    notes += _ranks_beyond(plan, models)
     if missing := [name for name in folds if name not in classes]:
         of = f" of {listed(missing)}" if len(folds) > 1 else ""
         notes.append(f"the classes{of} are unknown without the data, so parameters are not counted")
     if len(set(classes.values())) > 1:
         notes.append(f"parameters are those of {next(iter(classes))}; tasks with other classes have other heads")
     how = Circumstances(_execution(study.protocol), device, precision)
-    paces = _paces(plan, models, known_texts, classes, how, announce, notes) if timed else {}
+    paces = paces_by_kind(plan, models, known_texts, classes, how, announce, notes) if timed else {}
     known = {kind: _Known(costs.get(kind), paces.get(kind), texts[kind[:2]]) for kind in map(kind_of, plan.stages)}
     stages = [_stage(stage, known[kind_of(stage)], how, data[stage.address.task]) for stage in plan.stages]
     counted = all(kind in costs for kind in known)
@@ -114,6 +114,13 @@ def describe_plan(
         else None,
         "notes": notes,
     }
+
+
+def _ranks_beyond(plan: Plan, models: Mapping[str, ResolvedModel]) -> list[str]:
+    """Return a sentence for each rank that the layers cannot have, as the doctor's check `rank` finds it."""
+    first = {(stage.address.model, stage.address.chain): stage for stage in reversed(plan.stages)}
+    found = [Rank().warning(stage, models[model]) for (model, _), stage in first.items()]
+    return list(dict.fromkeys(f"{one.about}: {one.sentence} {one.advice}" for one in found if one))
 
 
 def _read_tasks(read: ReadStudy, notes: list[str]) -> dict[str, Mapping[int | None, TaskData]]:
@@ -146,43 +153,6 @@ def _execution(protocol: Protocol) -> Execution:
         protocol.pack_texts,
         protocol.light_dropout,
     )
-
-
-def _paces(
-    plan: Plan,
-    models: Mapping[str, ResolvedModel],
-    texts: Mapping[tuple[str, str], Texts],
-    n_classes: Mapping[str, int],
-    how: Circumstances,
-    announce: Announce,
-    notes: list[str],
-) -> dict[Kind, Pace]:
-    """Return the pace of each stage that would be computed; where one cannot be measured, a note says why.
-
-    Those that train alike are measured once, also on other tasks whose texts are about as long.
-    """
-    keep_freed_memory()  # as a run does
-    measured: dict[Any, Pace | None] = {}
-    found: dict[Kind, Pace] = {}
-    for stage in plan.to_run:
-        model, task = stage.address.model, stage.address.task
-        read, classes = texts.get((model, task)), n_classes.get(task)
-        if read is None or classes is None or kind_of(stage) in found:
-            continue
-        settings = {**stage.spec.settings.keyed_values(), "learning_rate": None}
-        lengths = read.usual_batch(plan.study.protocol.batch_size)
-        about = round(math.log2(max(1.0, sum(lengths) / len(lengths))))
-        alike = (model, stage.spec.technique, json.dumps(settings, sort_keys=True, default=str), about)
-        if alike not in measured:
-            announce(f"timing {stage.spec.technique} on a few layers of {model}")
-            try:
-                measured[alike] = measure_pace(stage, models[model], classes, lengths, how)
-            except ModelError as error:  # it fits the model, and not the few layers that are timed
-                measured[alike] = None
-                notes.append(f"the time of {stage.address.chain} is unknown: on a few layers of {model}, {error}")
-        if pace := measured[alike]:
-            found[kind_of(stage)] = pace
-    return found
 
 
 @dataclass(frozen=True)

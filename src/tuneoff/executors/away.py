@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneoff.errors import ExecutorError, TuneoffError
-from tuneoff.executors.local import compute_stage
+from tuneoff.executors.local import compute_stage, put_away_others
 from tuneoff.executors.office import PROGRESS
 from tuneoff.files import digest
 from tuneoff.planned import PlannedStage
@@ -22,10 +22,8 @@ from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
-    from tuneoff.executors.local import Observer
-    from tuneoff.plan import Plan
     from tuneoff.reading import ReadStudy
-    from tuneoff.running import Prepared
+    from tuneoff.running import Hearer, Prepared
 
 ASK_EVERY = 1.0  # seconds between two questions whether to stop
 ARRIVES_WITHIN = 90.0  # seconds after which a file written elsewhere is seen here: NFS remembers for up to 60
@@ -62,7 +60,7 @@ def compute_away(errand: Errand, stage: PlannedStage, ancestors: Sequence[tuple[
     try:
         if not ears.ask("begin", host):
             return Outcome("stopped")
-        place = _workplace(errand, stage, ears)
+        place = workplace_of(errand, stage, ears)
         with _reachable(errand, stage.address, ancestors, ears) as (store, found):
             return Outcome("ended", compute_stage(stage, place, found, store, Watch(ears.event, ears.stop)))
     except Interrupted:
@@ -72,7 +70,7 @@ def compute_away(errand: Errand, stage: PlannedStage, ancestors: Sequence[tuple[
 
 
 class _Ears:
-    """Tells the office what becomes of a stage, and asks it, not too often, whether to stop. A study's listener."""
+    """Tells the office what becomes of a stage, and asks it, not too often, whether to stop. A study's hearer."""
 
     def __init__(self, office: Any, address: StageAddress) -> None:
         self._office = office
@@ -119,10 +117,6 @@ class _Ears:
 
     def announce(self, what: str) -> None:
         """Hear what is done before a stage: the command said so of itself."""
-
-    def watch(self, plan: "Plan", work: Mapping[StageAddress, Any]) -> "Observer":
-        """Refuse: a worker has no plan."""
-        raise NotImplementedError
 
 
 class _Progress:
@@ -197,9 +191,10 @@ def _token(root: Path) -> str | None:
 _kept: dict[str, "Prepared"] = {}  # of the study that this process computed last: models, tokens and vectors stay
 
 
-def _workplace(errand: Errand, stage: PlannedStage, ears: _Ears) -> Workplace:
+def workplace_of(errand: Errand, stage: PlannedStage, hearer: "Hearer") -> Workplace:
     """Return the place that a stage is computed in, rebuilt from the study once a process.
 
+    What was read and computed for other models and tasks is put away, as where the command computes them itself.
     Raises ExecutorError where this machine's version, model or data are not those of the command.
     """
     from tuneoff.running import prepare
@@ -208,14 +203,16 @@ def _workplace(errand: Errand, stage: PlannedStage, ears: _Ears) -> Workplace:
         raise ExecutorError(f"tuneoff {here} is installed, and the command runs {errand.version}: install the same")
     study = digest([errand.read.study.model_dump(mode="json"), str(errand.read.base)])
     if study not in _kept:
-        prepared = prepare(errand.read, ears)
+        prepared = prepare(errand.read, hearer)
         _kept.clear()
         _kept[study] = prepared
-    place = _kept[study].places[stage.address.place]
+    places = _kept[study].places
+    put_away_others(places, stage.address.place)
+    place = places[stage.address.place]
     assert stage.key_parts is not None
     if place.data.fingerprint != stage.key_parts["task"]:
         raise ExecutorError("the task's data differ from those that the command reads: give all machines the same")
     if digest(place.model.keyed()) != digest(stage.key_parts["model"]):
         raise ExecutorError(f"'{place.model.source}' differs from what the command reads: give all machines the same")
-    place.progress, place.note = ears.features, ears.note
+    place.progress, place.note = hearer.features, hearer.note
     return place

@@ -57,7 +57,6 @@ def run_plan(
     A stage whose parent failed is skipped; one whose equal was computed under another name is copied. Raises
     Interrupted where the observer asks to stop. What a workplace has in memory is put away while others are worked at.
     """
-    at: tuple[str, str] | None = None
     stages = {stage.address: stage for stage in plan.stages}
     for stage in plan.stages:
         if not stage.reason.runs:
@@ -70,9 +69,7 @@ def run_plan(
         if observer.stop():
             raise Interrupted("stopped as asked; run the same command again to go on")
         observer.began(stage)
-        if at != stage.address.place[:2]:
-            at = stage.address.place[:2]
-            _put_away_others(places, at)
+        put_away_others(places, stage.address.place)
         record = adopt_equal(stage, stages, store)
         if record is None:
             watch = Watch(partial(observer.event, stage), observer.stop)
@@ -81,9 +78,10 @@ def run_plan(
     drop_unkept_weights(plan, store)
 
 
-def _put_away_others(places: Mapping[Place, Workplace], at: tuple[str, str]) -> None:
+def put_away_others(places: Mapping[Place, Workplace], at: Place) -> None:
+    """Let go of what the workplaces of other models and tasks have in memory, before a stage at one place begins."""
     for (model, task, _), place in places.items():
-        if (model, task) != at:
+        if (model, task) != at[:2]:
             place.put_away()
 
 

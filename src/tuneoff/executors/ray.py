@@ -1,7 +1,5 @@
 """Running a plan's stages as tasks of a Ray cluster, each with the resources that it needs."""
 
-import os
-import socket
 import time
 import uuid
 from collections import Counter
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuneoff.errors import ExecutorError
 from tuneoff.executors.away import TOKEN, Errand, Outcome, await_record, compute_away
+from tuneoff.executors.cluster import connected
 from tuneoff.executors.local import Observer, Place, adopt_equal, ancestors_of, drop_unkept_weights
 from tuneoff.executors.office import Office
 from tuneoff.executors.resources import Resources, StageOptions
@@ -23,7 +22,6 @@ from tuneoff.files import write_text
 from tuneoff.in_use import remove
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageAddress, Store
-from tuneoff.training.device import usable_cores
 from tuneoff.training.state import Interrupted
 from tuneoff.training.workplace import Workplace
 
@@ -31,13 +29,7 @@ if TYPE_CHECKING:
     from tuneoff.reading import ReadStudy
 
 LISTEN_EVERY = 0.2  # seconds
-CONNECTS_WITHIN = 10.0  # seconds
 MOST_DEATHS = 3  # of workers at one stage, after which it is the stage that kills them
-FORWARDED = ("GLIBC_TUNABLES", "TUNEOFF_CACHE", "TUNEOFF_CACHE_LIMIT", "HF_HUB_OFFLINE")
-SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
-# Ray binds to every interface, also where it is given the address 127.0.0.1, unless it thinks that no other machine can
-# ever join, as on Windows and macOS. It reads this when it is imported.
-ON_THIS_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @contextmanager
@@ -49,51 +41,8 @@ def ray_executor(
     A stage gets `cpus` (by default as many as the study's threads, else 1) and `gpus` (1 where the cluster has any and
     the study may use them). Raises ExecutorError where Ray is not installed or there is no cluster at the address.
     """
-    ray = _connect(address)
-    try:
+    with connected(address) as ray:
         yield RayExecutor(ray, read, _resources(ray, read, cpus, gpus))
-    finally:
-        ray.shutdown()
-
-
-def _connect(address: str | None) -> ModuleType:
-    for name, setting in (SETTINGS | ({} if address else ON_THIS_MACHINE)).items():
-        os.environ.setdefault(name, setting)
-    try:
-        import ray
-    except ImportError:
-        raise ExecutorError("--executor ray: Ray is not installed here; pip install 'tuneoff[ray]'") from None
-    variables = {name: value for name in FORWARDED if (value := os.environ.get(name)) is not None}
-    options: dict[str, Any] = {"runtime_env": {"env_vars": variables}, "log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        options |= {"address": "local", "num_cpus": usable_cores(), "include_dashboard": False}
-        options |= {"_node_ip_address": "127.0.0.1"}
-    else:
-        _try_to_reach(address)
-        options |= {"address": address}
-    try:
-        ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise _no_cluster(address, line) from error
-    found: ModuleType = ray
-    return found
-
-
-def _try_to_reach(address: str) -> None:
-    """Raise ExecutorError at once where nobody listens; Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():  # "auto": Ray looks for one on this machine
-        return
-    try:
-        socket.create_connection((host, int(port)), CONNECTS_WITHIN).close()
-    except OSError as error:
-        raise _no_cluster(address, error.strerror or str(error)) from error
-
-
-def _no_cluster(address: str | None, why: str) -> ExecutorError:
-    what = f"--address {address}: no Ray cluster answers there" if address else "--executor ray: Ray cannot start"
-    return ExecutorError(f"{what} ({why})")
 
 
 def _resources(ray: ModuleType, read: "ReadStudy", cpus: int | None, gpus: int | None) -> Resources:

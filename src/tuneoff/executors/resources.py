@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tuneoff.executors.local import Place
+from tuneoff.executors.local import Place, put_away_others
 from tuneoff.footprint import Kind, costs_by_kind, kind_of, stage_peak, texts_of
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.training.workplace import Workplace
@@ -40,6 +40,7 @@ class StageOptions:
 
     def of(self, stage: PlannedStage) -> dict[str, Any]:
         """Return the options of a stage's task. One that no node has room for gets all of the largest node's."""
+        put_away_others(self._places, stage.address.place)
         asked = {"num_cpus": self._resources.cpus, "num_gpus": self._resources.gpus, "max_retries": 0}
         if self._resources.gpus:  # there it is the GPU's memory that is short
             return asked

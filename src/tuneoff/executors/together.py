@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tuneoff.errors import ExecutorError, TuneoffError
-from tuneoff.executors.local import Observer, Place, run_plan
+from tuneoff.executors.local import Observer, Place, put_away_others, run_plan
 from tuneoff.plan import Plan, PlannedStage
 from tuneoff.store import StageRecord, Store
 from tuneoff.training.build import Ancestor
@@ -25,9 +25,7 @@ from tuneoff.training.team import Team
 from tuneoff.training.workplace import Workplace
 
 if TYPE_CHECKING:
-    from tuneoff.estimate import Work
     from tuneoff.reading import ReadStudy
-    from tuneoff.records import StageAddress
 
 NUMBER, COUNT = "RANK", "WORLD_SIZE"  # as torch's and accelerate's launchers set them
 FIRST = "TUNEOFF_FIRST"  # the number of the process that the others leave with
@@ -84,6 +82,7 @@ def follow(read: "ReadStudy", *, shard: bool) -> None:
     team = Team(next(iter(places.values())).accelerator, shard=shard)
     while order := team.same(()):
         stage, ancestors, root = order
+        put_away_others(places, stage.address.place)
         follow_stage(stage, places[stage.address.place], ancestors, Store(Path(root)), team)
 
 
@@ -101,10 +100,6 @@ def _leave_with(first: int) -> None:
 
 class _Silent:
     """Hears what the first process says already."""
-
-    def watch(self, plan: Plan, work: "Mapping[StageAddress, Work]") -> Observer:
-        """Return who hears nothing."""
-        return Observer()
 
     def features(self, split: str, done: int, total: int) -> None:
         """Hear nothing."""

@@ -109,6 +109,13 @@ def sizes(layer: nn.Module) -> tuple[int, int]:
     return layer.in_features, layer.out_features
 
 
+def smaller_side(layer: nn.Module) -> int:
+    """Return how many rows or columns a layer's matrix has, whichever are fewer: the highest rank that it can have."""
+    weight = layer.weight
+    assert isinstance(weight, nn.Parameter)
+    return min(len(weight), weight[0].numel())
+
+
 def block_size(numbers: Iterable[int], asked: int | None, at_most: int, technique: str) -> int:
     """Return the size of the blocks that some layers' inputs or outputs are cut into: the one asked for, if they fit.
 

@@ -71,6 +71,12 @@ class Adalora(Adapter):
     }
     fixed: ClassVar[Mapping[str, Any]] = {"total_step": 1}  # the real number is known at the first step
 
+    @property
+    def highest_rank(self) -> tuple[str, int]:
+        """The rank at the start."""
+        assert isinstance(self.settings, AdaloraSettings)
+        return "first_rank", self.settings.first_rank
+
     def apply(self, classifier: TextClassifier) -> None:
         """Add the adapters; ModelError where they do not fit."""
         super().apply(classifier)

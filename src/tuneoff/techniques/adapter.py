@@ -21,6 +21,8 @@ ADAPTER = "default"  # peft's own name for the one adapter that there is
 ON_4BIT = {"LORA", "ADALORA", "BOFT", "FOURIERFT", "IA3", "LN_TUNING", "MISS", "OFT", "RANDLORA"}
 ON_4BIT |= {"ROAD", "SHIRA", "VERA"}
 STARTS_ON_4BIT = {"gaussian", "eva"}
+# Types that compute with numbers as they are made, which weights without any do not have.
+MADE_OF_NUMBERS = {"BOFT", "UNILORA"}
 
 
 class AdapterSettings(StageSettings):
@@ -69,6 +71,11 @@ class Adapter(Technique):
     def ends_a_4bit_chain(self) -> str | None:
         """Why no stage can follow: merging, peft unpacks a layer, adds the adapter and packs the sum anew."""
         return "for an adapter that is folded into 4-bit weights is rounded, and the logits would change between stages"
+
+    @property
+    def highest_rank(self) -> tuple[str, int] | None:
+        """The setting that says how high the rank of a change may be, and its value; None where none does."""
+        return None
 
     def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
         """Return the fields of peft's config, the names of the layers with an adapter aside.
@@ -184,13 +191,16 @@ def add_adapters(backbone: nn.Module, config: PeftConfig, technique: str) -> Non
 
     from tuneoff.errors import ModelError
 
+    made_where: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if next(backbone.parameters()).is_meta:
         _shapes_alone(config)
+        if config.peft_type not in MADE_OF_NUMBERS:  # peft would make adapters on the CPU first, whatever their size
+            made_where = torch.device("meta")
     if config.peft_type == PeftType.SHIRA:  # torch's default, which it warns of where nobody said so
         torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]  # torch leaves it so
     kind = PeftType(config.peft_type)
     try:
-        with _nothing_compiled(), warnings_as_errors():
+        with made_where, _nothing_compiled(), warnings_as_errors():
             PEFT_TYPE_TO_TUNER_MAPPING[kind](backbone, config, ADAPTER)
     except PeftWarning as error:
         raise ModelError(

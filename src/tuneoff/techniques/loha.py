@@ -32,3 +32,9 @@ class Loha(Adapter):
         "rank_dropout": "rank_dropout",
         "module_dropout": "module_dropout",
     }
+
+    @property
+    def highest_rank(self) -> tuple[str, int]:
+        """The rank of each of the two matrices."""
+        assert isinstance(self.settings, LohaSettings)
+        return "rank", self.settings.rank

@@ -26,3 +26,9 @@ class Lora(Adapter):
     settings_class = LoraSettings
     peft_type = "LORA"
     renamed: ClassVar[Mapping[str, str]] = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
+
+    @property
+    def highest_rank(self) -> tuple[str, int]:
+        """The rank."""
+        assert isinstance(self.settings, LoraSettings)
+        return "rank", self.settings.rank

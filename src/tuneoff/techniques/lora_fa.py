@@ -47,6 +47,8 @@ class LoraFa(Lora):
         layers = adapters(classifier)
         for layer in layers.values():
             factor = layer.lora_A[ADAPTER].weight.requires_grad_(False)
+            if factor.is_meta:  # of which there are shapes alone, however large
+                continue
             drawn = torch.empty(factor.shape)
             torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)  # as peft does
             with torch.no_grad():

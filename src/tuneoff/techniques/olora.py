@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuneoff.section import keyed
 from tuneoff.techniques.lora import Lora, LoraSettings
+from tuneoff.techniques.pissa import refuse_high_rank
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +46,11 @@ class Olora(Lora):
     fixed: ClassVar[Mapping[str, Any]] = {"init_lora_weights": "olora"}
 
     def peft_fields(self, targets: Mapping[str, nn.Module]) -> dict[str, Any]:
-        """Return LoRA's fields; raises ModelError for layers that hold their weights transposed (GPT-2's)."""
+        """Return LoRA's fields.
+
+        Raises ModelError for layers that hold their weights transposed (GPT-2's), and for a rank above theirs.
+        """
         refuse_transposed(targets, self.name)
-        return super().peft_fields(targets)
+        fields = super().peft_fields(targets)
+        refuse_high_rank(targets, fields, self.name)
+        return fields

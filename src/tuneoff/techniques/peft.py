@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PLAIN = {"type": "LORA"}
 NARROWING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 WHERE = (*NARROWING, "feedforward_modules")
+DECOMPOSED = ("pissa", "olora", "mica")  # LoRA's first numbers that are parts of a layer's own weights
 
 
 class PeftSettings(StageSettings):
@@ -65,6 +66,12 @@ class Peft(Adapter):
         self.peft_type = settings.peft["type"]
         self.ends_a_chain = NOT_MERGED.get(self.peft_type)
         self.given = {name: value for name, value in settings.peft.items() if name != "type"}
+
+    @property
+    def highest_rank(self) -> tuple[str, int] | None:
+        """LoRA's and LoHa's `r`, where the study gives one."""
+        rank = self.given.get("r")
+        return ("peft.r", rank) if self.peft_type in ("LORA", "LOHA") and isinstance(rank, int) else None
 
     def targets(self, classifier: TextClassifier) -> dict[str, nn.Module]:
         """Return the modules that peft would put adapters on, the head's aside.
@@ -122,10 +129,13 @@ class Peft(Adapter):
         """Return the fields that the study gives, but for the layers, and those that must not be left to chance."""
         from tuneoff.models.modules import feed_forward_names
         from tuneoff.techniques.olora import refuse_transposed
+        from tuneoff.techniques.pissa import refuse_high_rank
 
         fields = {name: value for name, value in self.given.items() if name not in WHERE}
         if fields.get("init_lora_weights") == "olora":
             refuse_transposed(targets, self.name)
+        if fields.get("init_lora_weights") in DECOMPOSED:
+            refuse_high_rank(targets, fields, self.name)
         if self.peft_type == "SHIRA":
             fields.setdefault("random_seed", 0)
         if self.peft_type == "IA3":

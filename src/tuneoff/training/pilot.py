@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuneoff.estimate import ADAM_NUMBERS, BYTES
 from tuneoff.models.classifier import TextClassifier, build_random
 from tuneoff.models.dropout import lighten_dropout
 from tuneoff.models.resolve import ResolvedModel
@@ -18,7 +19,7 @@ from tuneoff.models.text import Tokens
 from tuneoff.planned import PlannedStage
 from tuneoff.techniques.base import Technique
 from tuneoff.techniques.composition import StageSpec
-from tuneoff.training.build import apply_technique, make_technique, trains_head_alone
+from tuneoff.training.build import apply_technique, count_parameters, make_technique, sketch, trains_head_alone
 from tuneoff.training.device import Precision, autocast, make_accelerator
 from tuneoff.training.evaluation import predict, vectors_of
 from tuneoff.training.inputs import TokenInputs, VectorInputs
@@ -84,12 +85,24 @@ def measure_pace(
     Weights and data do not matter for it and need not be here. Raises what building such a model raises.
     """
     torch.set_num_threads(how.execution.threads)
-    depth = depth_of(model)
-    sizes = (FEW, MORE) if depth >= MORE else (1, depth)
+    sizes = _depths(model)
     found = [_costs(stage, shrink(model, size), n_classes, lengths, how, size) for size in dict.fromkeys(sizes)]
     parts = ("step", "evaluation", "kept", "made")
     lines = {name: _line(sizes, [getattr(one, name) for one in found]) for name in parts}
     return Pace(**lines, number=_seconds_a_number(how.device), on_vectors=found[0].on_vectors)
+
+
+def pilot_bytes(stage: PlannedStage, model: ResolvedModel, n_classes: int) -> int:
+    """Return the bytes that measuring a technique's pace takes for weights, gradients and moments."""
+    layers = max(_depths(model))
+    counts = count_parameters(sketch(make_technique(_in_layers(stage.spec, layers)), shrink(model, layers), n_classes))
+    return BYTES * (counts["total"] + ADAM_NUMBERS * counts["trained"])
+
+
+def _depths(model: ResolvedModel) -> tuple[int, int]:
+    """Return of how many layers the two models are that are measured."""
+    depth = depth_of(model)
+    return (FEW, MORE) if depth >= MORE else (1, depth)
 
 
 @dataclass(frozen=True)
