@@ -33,8 +33,8 @@ def check_sizes(read: "ReadStudy", plan: Plan, questions: Sequence[Question]) ->
     """Raise StudyError, with file, line and key, where a technique adds more to a model than there is a use for.
 
     That is more numbers than the model has itself, and more than this machine has memory for: a plan for a larger
-    machine may ask for more memory than there is here, but hardly to adapt a smaller model. What else does not fit a
-    model in settings that were raised is told in the same way. `questions` are those that the plan answers.
+    machine may ask for more memory than there is here, but hardly to adapt a smaller model. `questions` are those that
+    the plan answers.
     """
     asked_of = {question.place: question for question in questions}
     problems: dict[str, None] = {}
@@ -63,8 +63,8 @@ def _complaint(sketched: "_Sketched", settings: StageSettings, asked: Sequence[K
         # Where one of several settings is to blame, the usual value of that one alone is enough.
         to_blame = (path for path in asked if not sketched.is_too_much(sketched.adds(_usual(settings, path))))
         path = next(to_blame, ())
-    except ModelError as error:
-        return (), f"{str(error).rstrip('.')}."
+    except ModelError:
+        return None  # it does not fit the model, which is told as of settings of any size (see `ReadStudy.placing`)
     return path, f"{sketched.said(added)} {_advice(settings, path)}"
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tuneoff.planned import PlannedStage
 
 ENGLISH = {
-    "beyond": "{setting} is {rank:,}, and {layer} has a smaller side of {side:,}: its changes have at most that rank, so "
-    "what is beyond takes memory and time and makes no further change possible.",
+    "beyond": "{setting} is {rank:,}, and {layer} has a smaller side of {side:,}: its changes have at most that rank, "
+    "so what is beyond takes memory and time and makes no further change possible.",
     "lower": "Set {setting} to {side:,} or less.",
     "within": "No adapter has a rank that its layer cannot have.",
 }
