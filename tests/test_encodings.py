@@ -83,6 +83,17 @@ def test_the_doctors_marks_are_printed_and_told_apart(output, encoding):
     assert len(set(marks)) == len(MARKS) and not err and "?" not in out
 
 
+@pytest.mark.parametrize("encoding", ["cp1251", "cp437", "latin-1", "ascii"])
+def test_a_letter_that_another_code_page_has_is_written_without_its_mark_or_told(output, encoding):
+    """An encoder's error names every code page `charmap`, which is none that could be asked."""
+    read = output(encoding)
+    with stand_ins():
+        print("\u01fd \u01ff \U0001f600")
+    out, err = read()
+    assert out.split()[-1] == "?" and len(out.split()) == 3
+    assert f"characters that the encoding {encoding} has not" in err
+
+
 def test_what_somebody_asked_for_stays(output):
     read = output("ascii", errors="ignore")
     with stand_ins():

@@ -68,16 +68,20 @@ def _stand_in(character: str, encoding: str) -> str:
 
 
 class _Handler:
-    """What an encoder calls where it is stuck; remembers the encoding that something without a stand-in was lost in."""
+    """What an encoder calls where it is stuck; remembers whether something without a stand-in was lost.
 
-    lost_in: str | None = None
+    The error itself names a code page `charmap`, whichever it is.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+        self.lost = False
 
     def __call__(self, error: UnicodeError) -> tuple[str, int]:
         """Return what is written instead, and where to go on."""
         assert isinstance(error, UnicodeEncodeError)
-        written = [_stand_in(c, error.encoding) for c in error.object[error.start : error.end]]
-        if not all(written):
-            self.lost_in = error.encoding
+        written = [_stand_in(c, self.encoding) for c in error.object[error.start : error.end]]
+        self.lost = self.lost or not all(written)
         return "".join(one or UNKNOWN for one in written), error.end
 
 
@@ -88,17 +92,19 @@ def stand_ins() -> Iterator[None]:
     Streams that have every character, or for which somebody has said what to do (`PYTHONIOENCODING=cp1252:ignore`),
     stay as they are.
     """
-    handler = _Handler()
-    codecs.register_error(STAND_IN_ERRORS, handler)
+    handlers = []
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not _has_all(stream) and stream.errors in _OURS_TO_CHANGE:
-            stream.reconfigure(errors=STAND_IN_ERRORS)
+            handlers.append(_Handler(stream.encoding))
+            name = f"{STAND_IN_ERRORS}.{stream.encoding}"
+            codecs.register_error(name, handlers[-1])
+            stream.reconfigure(errors=name)
     try:
         yield
     finally:
-        if handler.lost_in:
+        for encoding in dict.fromkeys(handler.encoding for handler in handlers if handler.lost):
             sys.stderr.write(
-                f"note: '{UNKNOWN}' stands for characters that the encoding {handler.lost_in} has not; with "
+                f"note: '{UNKNOWN}' stands for characters that the encoding {encoding} has not; with "
                 "PYTHONIOENCODING=utf-8 set, all are written\n"
             )
 

@@ -36,7 +36,7 @@ def run(tmp_path):
         assert process.returncode == 0, said
         return Store(tmp_path / name)
 
-    finished.started = started
+    finished.started, finished.folder = started, tmp_path
     return finished
 
 
@@ -53,6 +53,8 @@ def assert_alike(first, second, tolerance=2e-5):
         np.testing.assert_allclose(*logits, atol=1e-3)
         weights = [load_file(store.weights(record.address)) for store in (first, second)]
         assert weights[0].keys() == weights[1].keys()
+        for name, value in weights[0].items():
+            np.testing.assert_allclose(value, weights[1][name], atol=1e-3, err_msg=f"{record.address.chain} {name}")
 
 
 @pytest.mark.slow
@@ -161,3 +163,15 @@ def test_weights_are_split_where_there_is_dropout_and_a_part_of_the_model_that_n
     split = run(read, "split", 2, "--shard")
     assert_alike(run(read, "whole", 2), split)
     assert all(record.machine["sharded"] for record in split.records())
+
+
+@pytest.mark.slow
+def test_a_split_stage_that_diverges_has_a_record_and_the_others_are_trained(study, run):
+    wild = {"name": "wild", "use": "full", "learning_rate": 1e38}
+    read = study([wild, "full"], "bert", micro_tokens=24)
+    process = run.started(read, "out", 2, "--shard")
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 1, said
+    found = {record.address.chain: record for record in Store(run.folder / "out").records()}
+    assert found["wild"].failure["reason"].startswith("the loss or its gradient was not finite")
+    assert found["wild"].head_norm is None and found["full"].status == "done"

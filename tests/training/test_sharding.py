@@ -10,10 +10,13 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from tuneoff.errors import ExecutorError
 from tuneoff.models.classifier import load_classifier
+from tuneoff.plan import make_plan
+from tuneoff.running import prepare
 from tuneoff.training.build import trainable
-from tuneoff.training.sharding import ShardedTeam, shard
+from tuneoff.training.ready import prepared
+from tuneoff.training.sharding import ShardedTeam, ending_at_shortage, shard, why_whole
 from tuneoff.training.shortage import agreed
-from tuneoff.training.team import Team
+from tuneoff.training.team import ALONE, Team
 
 
 def team_of(size, index):
@@ -73,3 +76,24 @@ def test_memory_that_runs_out_ends_the_command_since_the_others_wait_within_a_la
         raise MemoryError("no more")
     with pytest.raises(RuntimeError, match="something else"), agreed(team_of(3, 1)):
         raise RuntimeError("something else")
+    with pytest.raises(ExecutorError, match=told), ending_at_shortage(team_of(3, 1)):
+        raise MemoryError("no more")
+    with pytest.raises(MemoryError, match="no more"), ending_at_shortage(ALONE):
+        raise MemoryError("no more")
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("full", None),
+        ("lora", None),
+        ("adalora", "its optimizer reads whole weights"),
+        ("prompt", "it trains virtual tokens, which belong to no layer"),
+        ({"name": "vb", "peft": {"type": "vblora", "vector_length": 4}}, "its layers share some of their weights"),
+    ],
+)
+def test_what_stays_whole_says_why(study, listener, entry, reason):
+    prepared_study = prepare(study([entry], "qwen3"), listener())
+    (place,) = prepared_study.places.values()
+    (stage,) = make_plan(prepared_study.read.study, prepared_study.questions, None).stages
+    assert why_whole(prepared(stage, place, [], place.execution), place) == reason

@@ -14,7 +14,7 @@ from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
 from tuneoff.training.memory import release
 from tuneoff.training.ready import prepared
-from tuneoff.training.sharding import hand_over, split_if_asked
+from tuneoff.training.sharding import ending_at_shortage, hand_over, split_if_asked
 from tuneoff.training.shortage import SHORTAGES, is_shortage
 from tuneoff.training.stage import Watch, job_of
 from tuneoff.training.state import Divergence, Interrupted
@@ -39,7 +39,8 @@ def follow_stage(
         state = restore(checkpoint, stage.key, job, optimizer)
         job.save = partial(Checkpointer(checkpoint, stage.key).save_when_due, job)
         try:
-            train(job, state, optimizer)
+            with ending_at_shortage(team):
+                train(job, state, optimizer)
             del optimizer
             if team.sharded:
                 hand_over(ready, team)

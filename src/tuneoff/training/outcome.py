@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 
 from tuneoff.environment import package_versions
 from tuneoff.models.neighbours import Neighbours
@@ -69,9 +70,12 @@ def head_norm(classifier: "TextClassifier") -> float | None:
     """Return the Frobenius norm of all parameters of a classifier's head together; None where it has no head.
 
     A large one after linear probing slows the change of features in the stage that follows (Tomihari & Sato 2024, arXiv
-    2405.16747). Rows of train that are kept in the head's place have no such norm, nor has one that is not finite.
+    2405.16747). Rows of train that are kept in the head's place have no such norm, nor has one that is not finite, nor
+    one that is still split among processes, as where training failed.
     """
     if isinstance(classifier.head, Neighbours):
+        return None
+    if any(isinstance(parameter, DTensor) for parameter in classifier.head_parameters().values()):
         return None
     norms = [parameter.detach().double().norm() for parameter in classifier.head_parameters().values()]
     norm = float(torch.stack(norms).norm()) if norms else math.nan

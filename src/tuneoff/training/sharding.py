@@ -6,11 +6,13 @@ arXiv 2304.11277; torch's `fully_shard`, as accelerate's FSDP 2 calls it). A ste
 rounding.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -19,11 +21,12 @@ from tuneoff.models.checkpointing import outermost_layers
 from tuneoff.models.classifier import TextClassifier
 from tuneoff.planned import PlannedStage
 from tuneoff.techniques.base import Technique
-from tuneoff.training.build import Ancestor, trainable
+from tuneoff.training.build import Ancestor, make_technique, trainable
 from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.memory import release
 from tuneoff.training.order import Rows
 from tuneoff.training.ready import Ready, prepared
+from tuneoff.training.shortage import SHORTAGES, is_shortage, of_one_process
 from tuneoff.training.team import Part, Team
 from tuneoff.training.workplace import Workplace
 
@@ -70,6 +73,11 @@ class ShardedTeam(Team):
         return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
+def shards(stage: PlannedStage, place: Workplace, team: Team) -> int:
+    """Return among how many processes a stage's weights will be split, as far as that is known before it is made."""
+    return 1 if not team.shard or _never_split(make_technique(stage.spec), place) else team.size
+
+
 def split_if_asked(stage: PlannedStage, place: Workplace, ready: Ready, team: Team) -> tuple[Ready, Team]:
     """Split the weights of a stage that is to begin, if the user asks for it and it can be; else say why it cannot.
 
@@ -91,21 +99,38 @@ def split_if_asked(stage: PlannedStage, place: Workplace, ready: Ready, team: Te
 
 def why_whole(ready: Ready, place: Workplace) -> str | None:
     """Return why a stage's weights stay whole in every process; None where they can be split."""
-    technique = type(ready.technique)
     if not isinstance(ready.inputs, TokenInputs):
         return "what is frozen is computed once, and what is left of it is small"
+    if reason := _never_split(ready.technique, place):
+        return reason
+    owners: dict[int, int] = {}
+    for number, part in enumerate(_parts(ready.classifier)[:-1]):
+        for parameter in part.parameters():
+            if owners.setdefault(id(parameter), number) != number:
+                return "its layers share some of their weights"
+    return None
+
+
+def _never_split(technique: Technique, place: Workplace) -> str | None:
+    """Return why a technique's weights stay whole on any model; None where they may be split."""
+    kind = type(technique)
     if place.model.load is not None:
         return "weights in 4 bits cannot be split"
-    if technique.optimizer is not Technique.optimizer or technique.after_step is not Technique.after_step:
+    if kind.optimizer is not Technique.optimizer or kind.after_step is not Technique.after_step:
         return "its optimizer reads whole weights"
-    if ready.classifier.prompt is not None:
+    if technique.virtual_tokens:
         return "it trains virtual tokens, which belong to no layer"
     return None
 
 
+def _parts(classifier: TextClassifier) -> list[nn.Module]:
+    """Return the modules whose weights are brought together at once: each layer, and then what is left."""
+    return [*outermost_layers(classifier.backbone), classifier.backbone]
+
+
 def shard(classifier: TextClassifier, mesh: DeviceMesh, *, with_head: bool) -> None:
     """Split a classifier's weights over the processes of a mesh: layer by layer, then what is left, then the head."""
-    parts = [*outermost_layers(classifier.backbone), classifier.backbone]
+    parts = _parts(classifier)
     if classifier.head is not None and with_head:
         parts.append(classifier.head)
     for part in parts:
@@ -117,19 +142,40 @@ def shard(classifier: TextClassifier, mesh: DeviceMesh, *, with_head: bool) -> N
         part.set_force_sum_reduction_for_comms(True)
 
 
-def hand_over(ready: Ready, team: Team) -> dict[str, Tensor]:
-    """Return all of the weights that a stage trained, on the CPU, from every process's parts."""
-    return {name: team.whole(value) for name, value in ready.trained.items()}
+@contextmanager
+def ending_at_shortage(team: Team) -> Iterator[None]:
+    """Make running out of memory an ExecutorError where weights are split: the others cannot be told, and wait."""
+    try:
+        yield
+    except SHORTAGES as error:
+        if not team.sharded or not is_shortage(error):
+            raise
+        raise of_one_process(team, error) from error
 
 
-def together_again(
-    stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], ready: Ready, team: Team
-) -> Ready:
-    """Return a stage that has been trained as if its weights had never been split; the others `hand_over` theirs."""
-    values = hand_over(ready, team)
+@dataclass(frozen=True)
+class Handed:
+    """A stage whose weights were split, after its last step: all that it trained, on the CPU, and what it cost."""
+
+    values: Mapping[str, Tensor]
+    ready: Mapping[str, Any]
+
+
+def hand_over(ready: Ready, team: Team) -> Handed:
+    """Return what a stage trained from every process's parts; all processes do."""
+    values = {name: team.whole(value) for name, value in ready.trained.items()}
+    kept = ("execution", "seconds", "seconds_alone", "seconds_before")
+    return Handed(values, {name: getattr(ready, name) for name in kept})
+
+
+def together_again(stage: PlannedStage, place: Workplace, ancestors: Sequence[Ancestor], handed: Handed) -> Ready:
+    """Return a stage that has been trained as if its weights had never been split.
+
+    The caller lets the split ones go before, so that it needs no more memory than when the stage began.
+    """
     release()
-    again = prepared(stage, place, ancestors, ready.execution)
+    again = prepared(stage, place, ancestors, handed.ready["execution"])
     with torch.no_grad():
-        for name, value in values.items():
+        for name, value in handed.values.items():
             again.trained[name].copy_(value)
-    return replace(again, seconds=ready.seconds, seconds_alone=ready.seconds_alone, seconds_before=ready.seconds_before)
+    return replace(again, **handed.ready)

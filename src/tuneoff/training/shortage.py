@@ -82,6 +82,14 @@ def within_memory(attempt: Callable[[], Result], ease: Callable[[], bool]) -> Re
         release()
 
 
+def of_one_process(team: Team, error: BaseException) -> ExecutorError:
+    """Return the error that ends a command in which memory ran out in one process of several with split weights."""
+    return ExecutorError(
+        f"--shard: out of memory in process {team.index + 1} of {team.size} ({said(error)}); lower "
+        "protocol.micro_tokens, or take more processes, and run the same command again to go on"
+    )
+
+
 @contextmanager
 def agreed(team: Team) -> Iterator[None]:
     """Raise MemoryError in all processes of a team where memory runs out in any, so that they go on alike.
@@ -96,10 +104,7 @@ def agreed(team: Team) -> Iterator[None]:
         if team.size == 1 or not is_shortage(error):
             raise
         if team.sharded:
-            raise ExecutorError(
-                f"--shard: out of memory in process {team.index + 1} of {team.size} ({said(error)}); lower "
-                "protocol.micro_tokens, or take more processes, and run the same command again to go on"
-            ) from error
+            raise of_one_process(team, error) from error
         told = said(error)
     if team.any(told is not None):
         raise MemoryError(told or "memory ran out in another of the processes")

@@ -24,7 +24,7 @@ from tuneoff.training.memory import PeakMemory, release
 from tuneoff.training.moved import how_far, prepare_untouched
 from tuneoff.training.outcome import prediction_frame, record_of
 from tuneoff.training.ready import Ready, prepared, seeds_of
-from tuneoff.training.sharding import split_if_asked, together_again
+from tuneoff.training.sharding import ending_at_shortage, hand_over, shards, split_if_asked, together_again
 from tuneoff.training.shortage import SHORTAGES, failure_of
 from tuneoff.training.state import Divergence
 from tuneoff.training.team import ALONE, Team
@@ -63,7 +63,7 @@ def run_stage(
     moved: dict[str, Any] | None = None
     attempts = Attempts(store.folder(stage.address) / ATTEMPTS, stage.key)
     with attempts, limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
-        execution = team.same(recorded or execution_now(stage, place, team.size if team.shard else 1))
+        execution = team.same(recorded or execution_now(stage, place, shards(stage, place, team)))
         ready = _with_earlier(prepared(stage, place, ancestors, execution), attempts)
         team.wait()
         ready, team = split_if_asked(stage, place, ready, team)
@@ -73,10 +73,13 @@ def run_stage(
         lost = attempts.seconds_lost(state.elapsed + ready.seconds_before)
         job.save = partial(Checkpointer(checkpoint, stage.key).save_when_due, job)
         try:
-            train(job, state, optimizer)
+            with ending_at_shortage(team):
+                train(job, state, optimizer)
             del optimizer  # its moments are not needed any more, and the whole table is to come back
             if team.sharded:
-                ready = together_again(stage, place, ancestors, ready, team)
+                handed = hand_over(ready, team)
+                del ready, job
+                ready = together_again(stage, place, ancestors, handed)
                 job = job_of(stage, place, ready, watch)
             release()
             moved = how_far(stage, place, ancestors, job)
