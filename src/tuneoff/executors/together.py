@@ -143,7 +143,7 @@ def processes_executor(count: int, threads: int | None, *, shard: bool) -> Itera
                 for other in others:
                     other.wait(LEAVES_WITHIN)
         except RuntimeError as error:
-            if all(other.poll() is None for other in others):
+            if not _any_ends(others, LEAVES_WITHIN):  # a connection is lost a moment before its process has ended
                 raise
             raise _gone(said) from error
         finally:
@@ -177,6 +177,16 @@ def _watch(others: Sequence["subprocess.Popen[bytes]"], said: IO[bytes], over: t
         for other in others:
             other.kill()
         os._exit(2)
+
+
+def _any_ends(others: Sequence["subprocess.Popen[bytes]"], seconds: float) -> bool:
+    """Return whether any of the processes has ended, or does so within some seconds."""
+    until = time.monotonic() + seconds
+    while all(other.poll() is None for other in others):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _gone(said: IO[bytes]) -> ExecutorError:
