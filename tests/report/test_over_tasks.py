@@ -21,8 +21,9 @@ from tuneoff.report.rank_tables import over_tasks_pairs, over_tasks_tables, raw_
 from tuneoff.report.sentences import lead
 from tuneoff.report.setting_tables import data_table, trained_table
 from tuneoff.report.style import svg_text
-from tuneoff.report.table import TerminalTable, csv_text
+from tuneoff.report.table import csv_text
 from tuneoff.report.tables import cautions, results_table
+from tuneoff.report.terminal import TerminalTable
 
 TASKS = tuple({"name": "mini_rte", "label": label} for label in ("label", "phenomenon", "relation"))
 NAMES = [f"mini-rte-ru-{task['label']}" for task in TASKS]
