@@ -53,11 +53,10 @@ def notices(
 
 
 def tasks_at_chance(notices: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
-    """Return the names of those of a study's tasks on which nothing beats guessing, by its notices."""
-    named = [one.get("tasks") for one in notices if one["id"] == "guessing"]
-    if not all(named):  # a notice that names no task is about all
-        return list(tasks)
-    return list(dict.fromkeys(task for names in named for task in names or ()))
+    """Return the names of those of a study's tasks on which nothing beats guessing, or could, by its notices."""
+    named = [one.get("tasks") for one in notices if one["id"] in ("guessing", "guessing_any")]
+    # A notice that names no task is about all.
+    return [task for task in tasks if any(names is None or task in names for names in named)]
 
 
 def _notice(name: str, **values: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuneoff.report.pair_tables import p_text
-from tuneoff.report.places import guessing_tasks
+from tuneoff.report.places import at_chance
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -46,7 +46,7 @@ def _accuracies(title: str, row: Mapping[str, Any], results: Results, say: Words
     findings = [say(sentence["id"], **sentence["values"]) for sentence in row["sentences"]]
     findings += within_tasks(results, row["model"], say)
     captions = [say("over_tasks.caption", techniques=len(rows))]
-    return Table("tasks", title, columns, rows, captions, findings=findings).marked().unmarked(guessing_tasks(results))
+    return Table("tasks", title, columns, rows, captions, findings=findings).marked().unmarked(at_chance(results))
 
 
 def within_tasks(results: Results, model: str, say: Words = WORDS) -> list[str]:
