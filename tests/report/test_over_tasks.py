@@ -190,6 +190,18 @@ def test_nothing_beats_guessing_only_where_it_does_not(three):
     assert any(one.startswith("Nothing here beats guessing") for one in lead(changed, results_table(changed)))
 
 
+def test_where_all_tasks_are_at_chance_no_mean_is_marked(three):
+    _, results = three
+    (row,) = results["ranks"]
+
+    def marked(chance):
+        (table,) = over_tasks_tables({**results, "ranks": [{**row, "at_chance": chance}]})
+        return {table.columns[place].name for cells in table.rows for place, cell in enumerate(cells) if cell.best}
+
+    assert {"mean_rank", "mean_accuracy"} < marked(NAMES[:1]) and NAMES[0] not in marked(NAMES[:1])
+    assert marked(NAMES) <= {"rank_above"}
+
+
 def test_programs_get_the_same_numbers_unrounded(three):
     _, results = three
     rows = list(csv.DictReader(io.StringIO(csv_text(raw_over_tasks(results)))))
