@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from tuneoff.evidence.notices import notices
+from tuneoff.evidence.notices import models_at_chance, notices, tasks_at_chance
 
 
 def made(accuracies, examples, labels):
@@ -65,3 +65,27 @@ def test_nothing_here_beats_guessing_where_no_model_does(other, expected):
     ]
     found = notices(study, [], tasks, runs)
     assert ("guessing" in {notice["id"] for notice in found}) is expected
+
+
+def test_a_task_too_small_for_any_accuracy_to_count_is_at_chance():
+    """With 3 examples of two classes even three right answers have a p-value of 1/8."""
+    assert binomtest(3, 3, 2 / 3, alternative="greater").pvalue > 0.05 / 2
+    found = made([1.0, 0.0], 3, {"a": 2, "b": 1})
+    assert "guessing_any" in found and tasks_at_chance(list(found.values()), ["t"]) == ["t"]
+    named = [{"id": "guessing", "tasks": ["b"]}, {"id": "guessing_any", "tasks": ["c", "a"]}]
+    assert tasks_at_chance(named, ["a", "b", "c", "d"]) == ["a", "b", "c"]
+
+
+def test_a_model_is_at_chance_where_its_own_techniques_are():
+    """On t the large model is above chance, so that no notice says guessing; the small one is at chance there."""
+    splits = {"test": {"labels": {"a": 50, "b": 50}}}
+    tasks = [{"name": name, "model": model, "splits": splits} for model in ("small", "large", "new") for name in "tu"]
+    accuracies = {("small", "t"): 0.5, ("small", "u"): 0.9, ("large", "t"): 0.9, ("large", "u"): 0.5}
+    runs = [
+        {"model": model, "task": task, "technique": "full", "examples": 100, "status": "done"}
+        | {"metrics": {"accuracy": accuracy}, "machine": {}, "settings": {}, "budget": {}}
+        for (model, task), accuracy in accuracies.items()
+    ]
+    study = {"protocol": {"eval_on": "dev"}, "techniques": [{"name": "full"}], "seeds": [0], "tasks": [{}, {}]}
+    assert not {notice["id"] for notice in notices(study, [], tasks, runs)} & {"guessing", "guessing_any"}
+    assert models_at_chance(tasks, runs) == {"small": ["t"], "large": ["u"], "new": []}

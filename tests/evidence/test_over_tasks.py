@@ -6,7 +6,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tuneoff.evidence import build_results
+from tuneoff.evidence import build_results, results
 from tuneoff.evidence.notices import about_doctor, notices
 from tuneoff.evidence.over_tasks import rank_rows
 from tuneoff.evidence.ranks import signed_rank_p
@@ -82,7 +82,9 @@ def test_tasks_at_chance_are_counted_and_the_others_ranked_by_themselves():
     """Of six tasks four are at chance, and there c comes out first; on the two others a does."""
     noise, real = [0.500, 0.501, 0.502], [0.9, 0.5, 0.1]
     values = [noise, real, noise, noise, real, noise]
-    (row,) = rank_rows(rows(values), [], [f"t{n}" for n in (0, 2, 3, 5)], [["t0", "t1", "elsewhere"], ["t2", "x"]])
+    (row,) = rank_rows(
+        rows(values), [], {"m": [f"t{n}" for n in (0, 2, 3, 5)]}, [["t0", "t1", "elsewhere"], ["t2", "x"]]
+    )
     assert row["at_chance"] == ["t0", "t2", "t3", "t5"] and row["above_chance"]["tasks"] == ["t1", "t4"]
     assert [(one["technique"], one["mean_rank"]) for one in row["above_chance"]["techniques"]] == [
         ("a", 1),
@@ -94,14 +96,14 @@ def test_tasks_at_chance_are_counted_and_the_others_ranked_by_themselves():
     assert ids(row)[-2:] == ["chance.alike", "shared"]
     assert "On 4 of these tasks nothing beats guessing" in texts(row)[-2]
     assert "On the other 2 the best mean rank is that of a: 1.00, but chance alone" in texts(row)[-2]
-    (same,) = rank_rows(rows([real] * 5), [], [], [["t0", "t1"]])
+    (same,) = rank_rows(rows([real] * 5), [], {}, [["t0", "t1"]])
     assert ids(same)[-2:] == ["differ.if", "shared"] and "If these tasks were independent" in texts(same)[-2]
     assert row["shared_texts"] == [["t0", "t1"]] and texts(row)[-1].startswith("t0, t1 share texts")
-    (row,) = rank_rows(rows(values), [], [f"t{n}" for n in range(5)])
+    (row,) = rank_rows(rows(values), [], {"m": [f"t{n}" for n in range(5)]})
     assert row["above_chance"] is None and ids(row)[-1] == "chance.few"
-    (row,) = rank_rows(rows([one[:2] for one in values], "ab"), [], ["t0"])
+    (row,) = rank_rows(rows([one[:2] for one in values], "ab"), [], {"m": ["t0"]})
     assert ids(row)[-1] == "chance"
-    (row,) = rank_rows(rows([real] * 5), [], ["t0"])
+    (row,) = rank_rows(rows([real] * 5), [], {"m": ["t0"]})
     assert ids(row)[-1] == "chance.differ" and "p = 0.0046" in texts(row)[-1]  # 1 / 6^3
 
 
@@ -177,3 +179,28 @@ def test_the_task_of_a_folder_is_found_in_a_study_of_one_and_of_several():
     several = {"tasks": [{"name": "mini_rte"}, {"name": "mini_rte", "limit": 3, "called": "few"}]}
     assert asked_task(several, "few")["limit"] == 3
     assert asked_task({"task": {"name": "mini_rte"}}, "mini-rte-ru-label") == {"name": "mini_rte"}
+
+
+def test_ranks_count_a_models_own_tasks_at_chance(tmp_path, made_up, monkeypatch):
+    """One model guesses on the first task and the other is right there, so that no notice is about that task."""
+    task, accuracies, asked_for = "mini-rte-ru-label", {"e5": 0.5, "other": 1.0}, results._asked_for
+
+    def changed(*arguments):
+        rows, races = asked_for(*arguments)
+        for row in rows:
+            if row["task"] == task:
+                row["metrics"]["accuracy"] = accuracies[row["model"]]
+        return rows, races
+
+    def described(*arguments):
+        return described_task(*arguments) | {"splits": {"test": {"rows": 60, "labels": {"a": 30, "b": 30}}}}
+
+    described_task = results._task
+    monkeypatch.setattr(results, "_task", described)
+    monkeypatch.setattr(results, "_asked_for", changed)
+    tasks = tuple({"name": "mini_rte", "label": label} for label in LABELS)
+    made = made_up(techniques=("full", "lora"), tasks=tasks, models=("e5", "other"))
+    found = build_results(made.write(tmp_path))
+    guessed = [one for one in found["study"]["notices"] if one["id"] == "guessing"]
+    assert all(task not in one.get("tasks", [task]) for one in guessed)
+    assert [task in row["at_chance"] for row in found["ranks"]] == [True, False]

@@ -125,6 +125,12 @@ def test_the_details_show_the_numbers_of_results(known):
     assert texts(details_table(results))[0][-1] == "—"
     russian = texts(details_table(results, Words("ru")))[0]
     assert russian[2] == "ещё падают: −0,031 (от −0,050 до −0,011)"
+    row["trend"] |= {"slope": -2e-5, "low": -3e-5, "high": -1e-5}
+    assert texts(details_table(results))[0][2] == "still falling: −0.000020 (−0.000030 to −0.000010)"
+    row["trend"] |= {"slope": -2e-9, "low": -3.1e-9, "high": -1e-9}
+    assert texts(details_table(results))[0][2] == "still falling: −2.0e-09 (−3.1e-09 to −1.0e-09)"
+    row["trend"] |= {"slope": -2e-5, "low": -2e-5, "high": -2e-5}
+    assert texts(details_table(results))[0][2] == "still falling: −0.000020 (−0.000020 to −0.000020)"
     row["trend"] |= {"slope": None, "reason": "a slope with an interval needs 3 evaluations"}
     row["calibration"] |= {"reason": "too few rows"}
     row["calibration"]["loss"] |= {"n": 1}

@@ -112,6 +112,8 @@ def test_axes_count_in_the_language_of_the_report():
         ("-0.05", "−0.05", "−0,05"),
         ("+0.5", "+0.5", "+0,5"),
         ("1e-05", "1e-05", "1e-05"),
+        ("-inf", "−inf", "−inf"),
+        ("-.0", ".0", ",0"),
     ],
 )
 def test_a_negative_number_has_a_minus_and_a_zero_no_sign(written, english, russian):

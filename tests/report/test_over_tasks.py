@@ -21,8 +21,9 @@ from tuneoff.report.rank_tables import over_tasks_pairs, over_tasks_tables, raw_
 from tuneoff.report.sentences import lead
 from tuneoff.report.setting_tables import data_table, trained_table
 from tuneoff.report.style import svg_text
-from tuneoff.report.table import TerminalTable, csv_text
+from tuneoff.report.table import csv_text
 from tuneoff.report.tables import cautions, results_table
+from tuneoff.report.terminal import TerminalTable
 
 TASKS = tuple({"name": "mini_rte", "label": label} for label in ("label", "phenomenon", "relation"))
 NAMES = [f"mini-rte-ru-{task['label']}" for task in TASKS]
@@ -187,6 +188,18 @@ def test_nothing_beats_guessing_only_where_it_does_not(three):
     every = [*notices, *({**guess, "tasks": [name]} for name in NAMES)]
     changed = {**results, "study": {**results["study"], "notices": every}}
     assert any(one.startswith("Nothing here beats guessing") for one in lead(changed, results_table(changed)))
+
+
+def test_where_all_tasks_are_at_chance_no_mean_is_marked(three):
+    _, results = three
+    (row,) = results["ranks"]
+
+    def marked(chance):
+        (table,) = over_tasks_tables({**results, "ranks": [{**row, "at_chance": chance}]})
+        return {table.columns[place].name for cells in table.rows for place, cell in enumerate(cells) if cell.best}
+
+    assert {"mean_rank", "mean_accuracy"} < marked(NAMES[:1]) and NAMES[0] not in marked(NAMES[:1])
+    assert marked(NAMES) <= {"rank_above"}
 
 
 def test_programs_get_the_same_numbers_unrounded(three):

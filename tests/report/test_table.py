@@ -6,7 +6,8 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from tuneoff.report.table import Cell, Column, Table, TerminalTable, csv_text, latex, latex_text, markdown
+from tuneoff.report.table import Cell, Column, Table, csv_text, latex, latex_text, markdown
+from tuneoff.report.terminal import TerminalTable
 
 COLUMNS = (
     Column("technique", "technique"),

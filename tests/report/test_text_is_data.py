@@ -13,7 +13,8 @@ from rich.console import Console
 
 from tuneoff.report import terminal_table, write_report
 from tuneoff.report.html import table_html
-from tuneoff.report.table import Cell, Column, Table, TerminalTable, csv_text, latex, markdown
+from tuneoff.report.table import Cell, Column, Table, csv_text, latex, markdown
+from tuneoff.report.terminal import TerminalTable
 from tuneoff.words import is_odd
 
 HOSTILE = (

@@ -13,7 +13,8 @@ from tuneoff.evidence.intervals import EXAMPLES, accuracy_interval
 from tuneoff.evidence.prediction_files import PredictionFile, read_prediction_files
 from tuneoff.report.formats import mean_spread
 from tuneoff.report.pair_tables import short_pair_table
-from tuneoff.report.table import Cell, Column, Table, TerminalTable
+from tuneoff.report.table import Cell, Column, Table
+from tuneoff.report.terminal import TerminalTable
 from tuneoff.report.words import WORDS, Words
 
 

@@ -53,11 +53,25 @@ def notices(
 
 
 def tasks_at_chance(notices: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
-    """Return the names of those of a study's tasks on which nothing beats guessing, by its notices."""
-    named = [one.get("tasks") for one in notices if one["id"] == "guessing"]
-    if not all(named):  # a notice that names no task is about all
-        return list(tasks)
-    return list(dict.fromkeys(task for names in named for task in names or ()))
+    """Return the names of those of a study's tasks on which nothing beats guessing, or could, by its notices."""
+    named = [one.get("tasks") for one in notices if one["id"] in ("guessing", "guessing_any")]
+    # A notice that names no task is about all.
+    return [task for task in tasks if any(names is None or task in names for names in named)]
+
+
+def models_at_chance(tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return for each model the names of the tasks on which none of its own techniques beats guessing, or could.
+
+    `tasks` and `runs` are those of results.json. Another model may be above chance there, in which case no notice says
+    so. A model that has not been run on a task is not at chance there.
+    """
+    found: dict[str, list[str]] = {}
+    for task in tasks:
+        own = found.setdefault(task["model"], [])
+        commonest = _commonest(task)
+        if commonest and _about_guessing(commonest[1], task, [run for run in runs if run["task"] == task["name"]]):
+            own.append(task["name"])
+    return found
 
 
 def _notice(name: str, **values: Any) -> dict[str, Any]:
@@ -115,17 +129,24 @@ def _about_data(
     done = {run["model"] for run in runs if run["status"] == "done"}
     guessing = []
     for task in tasks:
-        labels = ((task["splits"] or {}).get("test") or {}).get("labels")
-        if labels and sum(labels.values()):
-            commonest = max(labels, key=lambda label: int(labels[label]))
-            share = labels[commonest] / sum(labels.values())
-            found.append(_notice("commonest_class", label=commonest, share=share))
+        if commonest := _commonest(task):
+            label, share = commonest
+            found.append(_notice("commonest_class", label=label, share=share))
             guessing += [_about_guessing(share, task, runs)] if task["model"] in done else []
     if all(guessing):  # "nothing here": not where another model is above it
         found += [notice for one in guessing for notice in one]
     if limit := asked.get("limit"):
         found.append(_notice("limited", limit=limit))
     return found
+
+
+def _commonest(task: dict[str, Any]) -> tuple[str, float] | None:
+    """Return test's commonest class and its share; None where the labels are not known."""
+    labels = ((task["splits"] or {}).get("test") or {}).get("labels")
+    if not labels or not sum(labels.values()):
+        return None
+    label = max(labels, key=lambda name: int(labels[name]))
+    return label, labels[label] / sum(labels.values())
 
 
 def _examples(study: dict[str, Any], tasks: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]) -> list[int]:

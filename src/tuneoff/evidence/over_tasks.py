@@ -60,20 +60,21 @@ RANKS = {
 def rank_rows(
     techniques: Sequence[Row],
     comparisons: Sequence[Row],
-    chance: Sequence[str] = (),
+    chance: Mapping[str, Sequence[str]] | None = None,
     shared: Sequence[Sequence[str]] = (),
 ) -> list[dict[str, Any]]:
     """Return for each model what its techniques' accuracies on several tasks tell (see the schema for the fields).
 
-    `techniques` and `comparisons` are those of results.json, `chance` the tasks on which nothing beats guessing,
-    `shared` sets of tasks that share texts. There is no row for a model with fewer than two tasks on which all its
-    techniques have an accuracy, or fewer than two techniques.
+    `techniques` and `comparisons` are those of results.json, `chance` has for each model the tasks on which none of
+    its techniques beats guessing, `shared` sets of tasks that share texts. There is no row for a model with fewer than
+    two tasks on which all its techniques have an accuracy, or fewer than two techniques.
     """
     models = dict.fromkeys(row["model"] for row in techniques)
     found = []
     for model in models:
         own = [row for row in techniques if row["model"] == model]
-        row = _ranked(own, [one for one in comparisons if one["model"] == model], chance, shared)
+        at_chance = (chance or {}).get(model, ())
+        row = _ranked(own, [one for one in comparisons if one["model"] == model], at_chance, shared)
         found += [{"model": model, **row}] if row else []
     return found
 

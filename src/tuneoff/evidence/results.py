@@ -15,7 +15,7 @@ from tuneoff.evidence.comparisons import compare_techniques
 from tuneoff.evidence.cosine import cosine_rows
 from tuneoff.evidence.details import detail_rows
 from tuneoff.evidence.error_analysis import MOST_SHOWN, analyse
-from tuneoff.evidence.notices import about_doctor, about_tuning, notices, tasks_at_chance
+from tuneoff.evidence.notices import about_doctor, about_tuning, models_at_chance, notices
 from tuneoff.evidence.over_tasks import rank_rows
 from tuneoff.evidence.race import seeds_by_round
 from tuneoff.evidence.rounds import Place, Standing, standing
@@ -79,19 +79,11 @@ def build_results(store: Store) -> dict[str, Any]:
         "runs": runs,
         "techniques": techniques,
         "comparisons": comparisons,
-        "ranks": _ranks(store, study, tasks, techniques, comparisons),
+        "ranks": rank_rows(techniques, comparisons, models_at_chance(tasks, runs), shared_texts(store, tasks))
+        if len(study["tasks"]) > 1  # a single one has no ranks
+        else [],
         "error_analysis": _errors(store, study, tasks, measured),
     }
-
-
-def _ranks(
-    store: Store, study: Mapping[str, Any], tasks: Sequence[Row], techniques: Sequence[Row], comparisons: Sequence[Row]
-) -> list[dict[str, Any]]:
-    """Return what several tasks tell together; nothing of a single one."""
-    if len(study["tasks"]) < 2:
-        return []
-    chance = tasks_at_chance(study["notices"], asked_task_names(study))
-    return rank_rows(techniques, comparisons, chance, shared_texts(store, tasks))
 
 
 def _errors(

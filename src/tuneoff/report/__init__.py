@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from tuneoff.report.charts import Figure
-    from tuneoff.report.table import TerminalTable
+    from tuneoff.report.terminal import TerminalTable
     from tuneoff.report.words import Words
 
 REPORT, FIGURES, TABLES, PAPER = "report.html", "figures", "tables", "paper"
@@ -146,7 +146,7 @@ def overview_tables(results: Mapping[str, Any], language: str = "en") -> "list[T
     What was found stands under the results' table.
     """
     from tuneoff.report.rank_tables import over_tasks_tables
-    from tuneoff.report.table import TerminalTable
+    from tuneoff.report.terminal import TerminalTable
     from tuneoff.report.words import Words
 
     say = Words(language)
@@ -155,8 +155,8 @@ def overview_tables(results: Mapping[str, Any], language: str = "en") -> "list[T
 
 def terminal_table(results: Mapping[str, Any], language: str = "en") -> "TerminalTable":
     """Return the results' table for rich to print; columns that do not fit into the terminal are named under it."""
-    from tuneoff.report.table import TerminalTable
     from tuneoff.report.tables import results_table
+    from tuneoff.report.terminal import TerminalTable
     from tuneoff.report.words import Words
 
     say = Words(language)

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from tuneoff.evidence.choice import Candidate, Limits, choose
 from tuneoff.report.formats import duration, listed, size
-from tuneoff.report.places import by_task, task_names
-from tuneoff.report.sentences import at_chance, guessing
+from tuneoff.report.places import at_chance, by_task, task_names
+from tuneoff.report.sentences import guessing
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words

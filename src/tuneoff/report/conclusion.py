@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuneoff.report.formats import listed, mean_spread
-from tuneoff.report.places import task_names
-from tuneoff.report.sentences import at_chance, guessing
+from tuneoff.report.places import at_chance, task_names
+from tuneoff.report.sentences import guessing
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
 

@@ -12,6 +12,7 @@ from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
 
 COSINE = "cosine"
+MOST_DECIMALS = 6  # of a slope; a smaller one is written with an exponent
 VERDICTS = {
     "still falling": "details.falling",
     "flat or cannot be told": "details.flat",
@@ -151,8 +152,10 @@ def _head_norm(stages: Sequence[Mapping[str, Any]], say: Words) -> Cell:
 def _trend(found: Mapping[str, Any], say: Words) -> Cell:
     if found["slope"] is None:
         return Cell(say("details.untold", reason=say.kept("reason", found["reason"])))
-    places = decimals((found["high"] - found["low"]) / 2)
-    interval = {name: say.number(f"{found[name]:+.{places}f}") for name in ("slope", "low", "high")}
+    # However small a slope is, its digits must show: zeros would deny the verdict beside them.
+    places = decimals((found["high"] - found["low"]) / 2 or abs(found["slope"]), MOST_DECIMALS + 1)
+    form = f"+.{places}f" if places <= MOST_DECIMALS else "+.1e"
+    interval = {name: say.number(f"{found[name]:{form}}") for name in ("slope", "low", "high")}
     return Cell(say("details.slope", verdict=say(VERDICTS[found["verdict"]]), **interval), found["slope"])
 
 

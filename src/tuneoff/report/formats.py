@@ -50,11 +50,11 @@ def size(value: int | None, say: Words = WORDS) -> str:
     return say(f"unit.{unit}", value=say.number(f"{value / 1000**power:.3g}"))
 
 
-def decimals(spread: float | None) -> int:
-    """Return the decimals that a value with this spread deserves: two digits of the spread, 2 to 4; 3 if unknown."""
+def decimals(spread: float | None, most: int = 4) -> int:
+    """Return the decimals that a value with this spread deserves: two digits of the spread, 2 to most; 3 if unknown."""
     if not spread:
         return 3
-    return min(4, max(2, 1 - math.floor(math.log10(spread))))
+    return min(most, max(2, 1 - math.floor(math.log10(spread))))
 
 
 def mean_spread(mean: float | None, spread: float | None, say: Words = WORDS) -> str:

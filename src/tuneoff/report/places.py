@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tuneoff.evidence.notices import tasks_at_chance
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.words import WORDS, Words
 
@@ -74,10 +75,6 @@ def place_label(results: Results, model: str, task: str) -> str:
     return ", ".join([*named, *([task] if several_tasks(results) else [])])
 
 
-def guessing_tasks(results: Results) -> set[str]:
-    """Return the tasks on which nothing beats guessing; all of them where the notice names none."""
-    found: set[str] = set()
-    for notice in results["study"].get("notices") or []:
-        if notice["id"] in ("guessing", "guessing_any"):
-            found |= set(notice.get("tasks") or task_names(results))
-    return found
+def at_chance(results: Results) -> list[str]:
+    """Return the names of the tasks on which nothing beats guessing, or could."""
+    return tasks_at_chance(results["study"].get("notices") or [], task_names(results))

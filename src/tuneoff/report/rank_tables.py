@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuneoff.report.pair_tables import p_text
-from tuneoff.report.places import guessing_tasks
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
 from tuneoff.report.words import WORDS, Words
@@ -46,7 +45,10 @@ def _accuracies(title: str, row: Mapping[str, Any], results: Results, say: Words
     findings = [say(sentence["id"], **sentence["values"]) for sentence in row["sentences"]]
     findings += within_tasks(results, row["model"], say)
     captions = [say("over_tasks.caption", techniques=len(rows))]
-    return Table("tasks", title, columns, rows, captions, findings=findings).marked().unmarked(guessing_tasks(results))
+    chance = set(row["at_chance"])
+    if chance == set(row["tasks"]):  # then the means are of luck alone
+        chance |= {"mean_rank", "mean_accuracy"}
+    return Table("tasks", title, columns, rows, captions, findings=findings).marked().unmarked(chance)
 
 
 def within_tasks(results: Results, model: str, say: Words = WORDS) -> list[str]:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneoff.evidence.notices import tasks_at_chance
 from tuneoff.report.formats import listed, plain
 from tuneoff.report.method_training import with_earlier_stages
-from tuneoff.report.places import several_tasks, task_label, task_names
+from tuneoff.report.places import at_chance, several_tasks, task_label, task_names
 from tuneoff.report.rank_tables import within_tasks
 from tuneoff.report.said_once import said_by_place
 from tuneoff.report.table import Table
@@ -46,11 +45,6 @@ def guessing(results: Results, say: Words = WORDS) -> list[str]:
     if len(names) == len(task_names(results)):
         return [say("lead.guessing")]
     return [say("lead.guessing.tasks", tasks=listed(names, say))]
-
-
-def at_chance(results: Results) -> list[str]:
-    """Return the names of the tasks on which nothing beats guessing."""
-    return tasks_at_chance(results["study"].get("notices") or [], task_names(results))
 
 
 def _seeds(results: Results, say: Words) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from tuneoff.evidence.metrics import METRICS
 from tuneoff.report.findings import of_doctor
 from tuneoff.report.formats import count, duration, listed, mean_spread, size
-from tuneoff.report.places import guessing_tasks, several_tasks
+from tuneoff.report.places import at_chance, several_tasks
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.words import WORDS, Words
 
@@ -52,7 +52,7 @@ def results_table(results: Results, say: Words = WORDS, whole: bool = False) -> 
     group = [f"{row['model']}/{row['task']}" for row in rows]
     table = Table("results", _title(results, say), columns, cells, group=group).marked()
     # Where nothing beats guessing, the highest accuracy is the luckiest.
-    guessed = guessing_tasks(results)
+    guessed = at_chance(results)
     table = table.unmarked(METRICS, [f"{row['model']}/{row['task']}" for row in rows if row["task"] in guessed])
     if not whole:
         table = table.without(_idle_columns(results, say))

@@ -12,7 +12,7 @@ from tuneoff.report.russian import RUSSIAN
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "ru": RUSSIAN}
 """The languages of reports, by their codes (ISO 639-1)."""
 NARROW_SPACE, MINUS = "\u202f", "\u2212"
-_SIGNED_ZERO = re.compile(r"[-+]0*\.?0*(?![\d.,e])")
+_SIGNED_ZERO = re.compile(r"[-+](?=\.?0)0*\.?0*(?![\d.,e])")
 KINDS = ("note", "reason", "metrics", "facts")
 """The fields of texts that were kept which hold such a text themselves, of the kind of that name."""
 NUMBER, FACTS = r"[-+]?[\d,.]+(?:e[-+]?\d+)?", r"(?:step|learning rate) .+"
