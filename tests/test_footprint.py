@@ -4,9 +4,12 @@ import torch
 
 from tuneoff.estimate import peak_memory
 from tuneoff.footprint import cache_bytes, costs_by_kind, kept_bytes, kind_of, largest_tokens, stage_peak, texts_of
+from tuneoff.models.classifier import load_classifier
 from tuneoff.models.text import Tokens
 from tuneoff.plan import make_plan
 from tuneoff.running import prepare
+from tuneoff.training.build import apply_technique, make_technique
+from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.job import Execution
 from tuneoff.training.order import batch_rows, packed_batches
 
@@ -46,7 +49,7 @@ def test_the_most_tokens_at_once_are_those_of_the_largest_part_of_a_batch(planne
     lengths, seed = texts.lengths["train"], stage.key_parts["seeds"]["order"]
     batches = [lengths[batch_rows(len(lengths), 8, seed, step)] for step in range(6)]
     expected = max(batch[part].sum() for batch in batches for part in packed_batches(batch, 40))
-    found = largest_tokens(stage, texts, execution, CPU)
+    found = largest_tokens(stage, costs[kind_of(stage)], texts, execution, CPU)
     assert found == expected <= 40
     assert stage_peak(stage, costs[kind_of(stage)], texts, execution, CPU) == peak_memory(
         costs[kind_of(stage)], found, texts.used
@@ -55,6 +58,24 @@ def test_the_most_tokens_at_once_are_those_of_the_largest_part_of_a_batch(planne
     assert stage_peak(stage, costs[kind_of(stage)], None, execution, CPU) == peak_memory(
         costs[kind_of(stage)], 40, place.model.config.vocab_size
     )
+
+
+@pytest.mark.parametrize("technique", ["prompt", "prefix", "p-tuning", "full"])
+def test_virtual_tokens_and_padding_count_as_the_loop_computes_them(planned, technique):
+    plan, costs, place = planned([technique], steps=6, batch_size=8)
+    (stage,) = plan.stages
+    classifier = load_classifier(place.model, place.data.classes, device="cpu")
+    apply_technique(make_technique(stage.spec), classifier, 0)
+    execution = Execution(120, 1)
+    inputs = TokenInputs(place.tokens(), execution.micro_tokens, CPU)
+    inputs.suit(classifier, execution.packs(classifier))
+    count, seed, made = len(inputs.lengths["train"]), stage.key_parts["seeds"]["order"], []
+    for step in range(6):
+        rows = batch_rows(count, 8, seed, step)
+        made += [inputs.tokens("train", rows[part])[1] for part in inputs.parts("train", rows)]
+    cost, texts = costs[kind_of(stage)], texts_of(place.tokens())
+    assert largest_tokens(stage, cost, texts, execution, CPU) == max(made) <= 120
+    assert cost.extra == classifier.virtual_tokens == (0 if technique == "full" else 20)
 
 
 @pytest.mark.parametrize(("keep", "times"), [("all", 3), ("last-seed", 1), ("none", 0)])

@@ -112,15 +112,16 @@ def test_the_usual_batch_is_trains_quantiles():
     assert sum(TEXTS.usual_batch(100)) == 150
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_the_largest_part_is_the_largest_that_the_loop_cuts(packed):
+@pytest.mark.parametrize(("packed", "extra"), [(True, 0), (False, 0), (False, 20)])
+def test_the_largest_part_is_the_largest_that_the_loop_cuts(packed, extra):
     numbers = np.random.default_rng(0)
     texts = Texts({"train": numbers.integers(3, 60, size=50)}, 0, 0.0)
     budget = StageBudget(steps=4, batch_size=8, eval_every=4, eval_on="test")
     tokens = {"train": Tokens([np.zeros(length, dtype=np.int32) for length in texts.lengths["train"]], 0)}
     inputs = TokenInputs(tokens, 100, torch.device("cpu"), packed=packed)
+    inputs.extra = extra
     made = []
     for step in range(4):
         rows = batch_rows(50, 8, 7, step)
         made += [inputs.tokens("train", rows[part])[1] for part in inputs.parts("train", rows)]
-    assert largest_part(texts, budget, 100, 7, packed=packed) == max(made) <= 100
+    assert largest_part(texts, budget, 100, 7, packed=packed, extra=extra) == max(made) <= 100

@@ -16,7 +16,7 @@ from tuneoff.training.reuse import fixed_layers
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
 BYTES = 4  # of a number in fp32
 ADAM_NUMBERS = 3  # gradient and two moments, beside the weight itself
-WITHOUT_MODEL = 386 << 20  # bytes of a process that has imported torch, transformers and peft, as measured
+WITHOUT_MODEL = 482 << 20  # bytes of a process that has all libraries, a task and its tokens, as measured
 HEAP = 1.15  # bytes of the C library's heap for a byte of activations, as measured
 HIDDEN_KEPT = 16  # numbers of hidden size that a transformer layer keeps a token for its backward pass
 INNER_KEPT = 3  # and of the inner size of its feed-forward part
@@ -70,7 +70,7 @@ class Cost:
     `copies` are the numbers kept beside each trained one. `layers_once` of the `depth` layers are computed once, and
     `cached` bytes a token are kept of that on disk. With `head_alone` all are, and a vector a text is kept.
     With `pairs` each row of a step is read with another one, and train is read before each evaluation. `quantised` of
-    the parameters are held in 4 bits.
+    the parameters are held in 4 bits. Each text is computed with `extra` tokens beside its own.
     """
 
     parameters: Mapping[str, int]
@@ -85,6 +85,7 @@ class Cost:
     cached: int
     pairs: bool = False
     quantised: int = 0
+    extra: int = 0
 
     @property
     def weight_bytes(self) -> int:
@@ -119,7 +120,8 @@ def estimate_cost(
     disk = BYTES * counts["trained"]
     pairs = technique.fits_head
     depth, fixed = _depth(config), BYTES * copies * counts["trained"]
-    cost = Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, depth, cached, pairs, packed)
+    extra = technique.virtual_tokens
+    cost = Cost(counts, alone, table, copies, disk, fixed, per_token, layers_once, depth, cached, pairs, packed, extra)
     return replace(cost, fixed=cost.weight_bytes + fixed)
 
 

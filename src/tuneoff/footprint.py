@@ -62,7 +62,7 @@ def stage_peak(
     """
     tokens, rows = execution.micro_tokens, cost.table.rows if cost.table else 0
     if texts is not None:
-        rows, tokens = texts.used, largest_tokens(stage, texts, execution, device)
+        rows, tokens = texts.used, largest_tokens(stage, cost, texts, execution, device)
     return peak_memory(cost, tokens, rows, made)
 
 
@@ -73,13 +73,13 @@ def fixed_on_gpu(cost: Cost, used: int) -> int:
     return cost.weight_bytes + BYTES * max(0, cost.copies * moved_numbers(cost, used) - spared)
 
 
-def largest_tokens(stage: PlannedStage, texts: Texts, execution: Execution, device: torch.device) -> int:
-    """Return the most tokens that a stage computes at once."""
+def largest_tokens(stage: PlannedStage, cost: Cost, texts: Texts, execution: Execution, device: torch.device) -> int:
+    """Return the most tokens that a stage computes at once, virtual ones and padding among them."""
     if stage.budget is None:
         return execution.micro_tokens
     seed = stage.key_parts["seeds"]["order"] if stage.key_parts else stage.address.seed
-    packed = execution.pack_texts and device.type == "cpu"
-    return largest_part(texts, stage.budget, execution.micro_tokens, seed, packed=packed)
+    packed = execution.pack_texts and device.type == "cpu" and not cost.extra  # texts in one row would share them
+    return largest_part(texts, stage.budget, execution.micro_tokens, seed, packed=packed, extra=cost.extra)
 
 
 def kept_bytes(plan: Plan, costs: Mapping[Kind, Cost], stages: Iterable[PlannedStage]) -> int:

@@ -132,9 +132,14 @@ def tokens_that_fit(cost: Cost, kept: float | None, card: int, longest: int) -> 
     return tokens if tokens >= longest else None
 
 
-def largest_part(texts: Texts, budget: StageBudget, micro_tokens: int, order_seed: int, *, packed: bool) -> int:
-    """Return the tokens, padding included, of the largest micro-batch that a stage computes in its first epoch."""
-    lengths, found, size = texts.lengths["train"], 0, budget.batch_size
+def largest_part(
+    texts: Texts, budget: StageBudget, micro_tokens: int, order_seed: int, *, packed: bool, extra: int = 0
+) -> int:
+    """Return the tokens, padding included, of the largest micro-batch that a stage computes in its first epoch.
+
+    Each text has `extra` tokens beside its own.
+    """
+    lengths, found, size = texts.lengths["train"] + extra, 0, budget.batch_size
     order = epoch_rows(len(lengths), order_seed, 0)
     for step in range(min(budget.steps, steps_per_epoch(len(lengths), size))):
         batch = lengths[order[step * size : (step + 1) * size]]

@@ -45,9 +45,9 @@ def need(stage: PlannedStage, cost: Cost, texts: Texts, place: "Workplace") -> N
         # Mapped weights do not count against a limit.
         return Need(peak, peak if place.limit is None else data_bytes() + BYTES * cost.copies * moved)
     least = fixed_on_gpu(cost, texts.used)
-    tokens = longest(texts.lengths)
+    tokens = longest(texts.lengths) + cost.extra
     if not place.automatic_budget:
-        tokens = max(tokens, largest_tokens(stage, texts, place.execution, device))
+        tokens = max(tokens, largest_tokens(stage, cost, texts, place.execution, device))
     return Need(least + cost.per_token * tokens, least)
 
 

@@ -193,7 +193,8 @@ class _Known:
         """How many tokens at once the usual card takes; 0 where it does not take the longest text."""
         if self.cost is None or self.texts is None:
             return None
-        return tokens_that_fit(self.cost, self._measured("kept"), CARD, longest(self.texts.lengths)) or 0
+        most = longest(self.texts.lengths) + self.cost.extra
+        return tokens_that_fit(self.cost, self._measured("kept"), CARD, most) or 0
 
 
 def _seconds_to_run(plan: Plan, known: Mapping[Kind, _Known]) -> float | None:

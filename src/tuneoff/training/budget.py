@@ -31,7 +31,7 @@ def execution_now(stage: PlannedStage, place: Workplace, shards: int = 1) -> Exe
     fixed = fixed_on_gpu(cost, texts.used)
     if shards > 1:  # what is brought together at a time is less than all weights
         fixed = fixed // shards + cost.weight_bytes
-    chosen = choose_micro_tokens(free, fixed, cost.per_token, longest(texts.lengths))
+    chosen = choose_micro_tokens(free, fixed, cost.per_token, longest(texts.lengths) + cost.extra)
     return replace(how, micro_tokens=chosen)
 
 

@@ -22,7 +22,7 @@ from tuneoff.training.limit import limited
 from tuneoff.training.loop import train
 from tuneoff.training.memory import PeakMemory, release
 from tuneoff.training.moved import how_far, prepare_untouched
-from tuneoff.training.outcome import prediction_frame, record_of
+from tuneoff.training.outcome import load_libraries, prediction_frame, record_of
 from tuneoff.training.ready import Ready, prepared, seeds_of
 from tuneoff.training.sharding import ending_at_shortage, hand_over, shards, split_if_asked, together_again
 from tuneoff.training.shortage import SHORTAGES, failure_of
@@ -60,6 +60,7 @@ def run_stage(
     recorded = recorded_execution(checkpoint, stage.key, place.note)
     torch.set_num_threads((recorded or place.execution).threads)
     prepare_untouched(stage, place, ancestors)
+    load_libraries()
     moved: dict[str, Any] | None = None
     attempts = Attempts(store.folder(stage.address) / ATTEMPTS, stage.key)
     with attempts, limited(place.limit, place.accelerator.device), PeakMemory(place.accelerator.device) as peak:
