@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tuneoff.report.formats import listed
 from tuneoff.report.pair_tables import p_text
 from tuneoff.report.places import guessing_tasks
 from tuneoff.report.table import Cell, Column, Table
@@ -45,8 +46,11 @@ def _accuracies(title: str, row: Mapping[str, Any], results: Results, say: Words
         rows.append([*cells, *(Cell(say.number(f"{value:.3f}"), value) for value in one["accuracies"])])
     findings = [say(sentence["id"], **sentence["values"]) for sentence in row["sentences"]]
     findings += within_tasks(results, row["model"], say)
-    captions = [say("over_tasks.caption", techniques=len(rows))]
-    return Table("tasks", title, columns, rows, captions, findings=findings).marked().unmarked(guessing_tasks(results))
+    guessed = guessing_tasks(results)
+    unmarked = listed([task for task in row["tasks"] if task in guessed], say)
+    but = say("over_tasks.unmarked", tasks=unmarked) if unmarked else ""
+    captions = [say("over_tasks.caption", techniques=len(rows), but=but)]
+    return Table("tasks", title, columns, rows, captions, findings=findings).marked().unmarked(guessed)
 
 
 def within_tasks(results: Results, model: str, say: Words = WORDS) -> list[str]:
