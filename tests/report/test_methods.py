@@ -10,7 +10,7 @@ import pytest
 from tuneoff.evidence import build_results
 from tuneoff.report.methods import methods
 from tuneoff.report.sentences import lead, protocol_sentences
-from tuneoff.report.tables import results_table
+from tuneoff.report.tables import findings, results_table
 from tuneoff.report.words import Words
 
 
@@ -203,3 +203,13 @@ def test_settings_of_a_stage_that_is_no_technique_of_its_own_are_said(tmp_path, 
     assert "0.0001 (linear-probe)." in " ".join(protocol_sentences(results))
     both = build_results(made_up(techniques=("linear-probe", "linear-probe+lora")).write(tmp_path))
     assert "Learning rates were 0.0001 (linear-probe) and 0.0001 (linear-probe+lora)." in methods(both).text
+
+
+def test_models_with_the_same_label_are_told_apart_by_their_names(tmp_path, made_up):
+    results = build_results(made_up(models=("a", "b"), techniques=("full", "lora")).write(tmp_path / "same"))
+    first, second = "small-e5 (made up) (a)", "small-e5 (made up) (b)"
+    assert f"for fine-tuning {first} and {second} on" in methods(results).text
+    assert {cell.text for row in results_table(results).rows for cell in row[:1]} == {first, second}
+    assert all(first in text or second in text for text in findings(results)) and findings(results)
+    alone = build_results(made_up(techniques=("full", "lora")).write(tmp_path / "alone"))
+    assert [model["label"] for model in alone["models"]] == ["small-e5 (made up)"]

@@ -1,6 +1,7 @@
 import pytest
 
 from tuneoff.evidence import build_results
+from tuneoff.report.rank_tables import over_tasks_tables
 from tuneoff.report.setting_tables import data_table, hardware_table, model_table, runs_table, trained_table
 from tuneoff.report.tables import cautions, results_table
 
@@ -121,6 +122,24 @@ def test_verdicts_come_first_under_the_table_and_name_the_model_where_there_are_
         model["label"] = f"{model['name']} (made up)"
     starts = [caption.split(":")[0] for caption in results_table(results).findings]
     assert set(starts) == {"a (made up)", "b (made up)"}
+
+
+def test_the_caption_on_marks_leaves_out_what_guessing_reaches(tmp_path, made_up):
+    tasks = tuple({"name": "mini_rte", "label": "phenomenon", "called": name} for name in ("easy", "hard"))
+    values = {"examples": 60, "techniques": 2, "needed": 0.5}
+    results = build_results(made_up(techniques=("full", "lora"), tasks=tasks).write(tmp_path))
+    for named, plain in (
+        ([], "The best value of a column is marked."),
+        (["hard"], "marked, but for accuracy, loss and F1, which guessing reaches too on hard."),
+        (["easy", "hard"], "marked, but for accuracy, loss and F1, which guessing reaches too."),
+    ):
+        results["study"]["notices"] = [{"id": "guessing", "values": values, "tasks": named}] if named else []
+        table = results_table(results)
+        marked = [row[names(table).index("accuracy")].best for row in table.rows]
+        assert table.explanations[0].endswith(plain) and sum(marked) == 2 - len(named)
+        caption = over_tasks_tables(results)[0].captions[-1]
+        but = f"marked, but for {' and '.join(named)}, where guessing reaches it too. Ranks"
+        assert (but if named else "the best of each task is marked. Ranks") in caption
 
 
 def test_several_models_are_named_and_marked_apart(tmp_path, made_up):

@@ -1,5 +1,6 @@
 """results.json: everything that is known of a study's runs, from the store alone (schema: results.schema.json)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,15 @@ def _comparisons(
 
 
 def _models(store: Store, study: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [_model(store, asked) for asked in study["models"]]
+    """What is known of each model; labels that several have alike are followed by the names, which tell them apart."""
+    models = [_model(store, asked) for asked in study["models"]]
+    shown = Counter(model.get("label") or model["name"] for model in models)
+    return [
+        {**model, "label": f"{label} ({model['name']})"}
+        if shown[label := model.get("label") or model["name"]] > 1 and label != model["name"]
+        else model
+        for model in models
+    ]
 
 
 def _runs(study: Mapping[str, Any], models: Sequence[Mapping[str, Any]], records: Records) -> list[Run]:

@@ -74,6 +74,9 @@ ENGLISH: Mapping[str, str] = {
     "table.hardware": "Hardware and versions",
     "table.runs": "Where each number comes from",
     "table.best": "The best value of a column is marked.",
+    "table.best.guessed": "The best value of a column is marked, but for accuracy, loss and F1, which guessing reaches "
+    "too{tasks}.",
+    "table.best.on": " on {tasks}",
     "table.spread": "Values are means ± standard deviations (n - 1) over the seeds done; times and memory are means.",
     "table.interval": "The interval of the accuracy covers seeds and examples.",
     "table.interval.examples": "The interval of the accuracy covers the examples, for this trained model.",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tuneoff.report.formats import listed
 from tuneoff.report.pair_tables import p_text
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.tables import Results, model_label, several_models
@@ -44,8 +45,10 @@ def _accuracies(title: str, row: Mapping[str, Any], results: Results, say: Words
         rows.append([*cells, *(Cell(say.number(f"{value:.3f}"), value) for value in one["accuracies"])])
     findings = [say(sentence["id"], **sentence["values"]) for sentence in row["sentences"]]
     findings += within_tasks(results, row["model"], say)
-    captions = [say("over_tasks.caption", techniques=len(rows))]
     chance = set(row["at_chance"])
+    unmarked = listed([task for task in row["tasks"] if task in chance], say)
+    but = say("over_tasks.unmarked", tasks=unmarked) if unmarked else ""
+    captions = [say("over_tasks.caption", techniques=len(rows), but=but)]
     if chance == set(row["tasks"]):  # then the means are of luck alone
         chance |= {"mean_rank", "mean_accuracy"}
     return Table("tasks", title, columns, rows, captions, findings=findings).marked().unmarked(chance)

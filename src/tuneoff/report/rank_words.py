@@ -15,8 +15,9 @@ RANK_WORDS: Mapping[str, str] = {
     "column.over_these": "on these tasks, points",
     "html.over_tasks": "Over all tasks",
     "html.over_tasks.model": "Over all tasks: {model}",
-    "over_tasks.caption": "Mean accuracies on test; the best of each task is marked. Ranks go from 1, the best, to "
-    "{techniques}; equal accuracies share the mean of their places.",
+    "over_tasks.caption": "Mean accuracies on test; the best of each task is marked{but}. Ranks go from 1, the "
+    "best, to {techniques}; equal accuracies share the mean of their places.",
+    "over_tasks.unmarked": ", but for {tasks}, where guessing reaches it too",
     "over_tasks.pairs": "Pairs of techniques over the tasks",
     "over_tasks.pairs.model": "Pairs of techniques over the tasks: {model}",
     "over_tasks.pairs.caption": "p by Wilcoxon's signed-rank test over the tasks, exact, two-sided, Holm over {pairs} "

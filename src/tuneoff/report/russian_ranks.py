@@ -45,8 +45,9 @@ RANK_WORDS: Mapping[str, str] = {
     "column.over_these": "на этих задачах, п. п.",
     "html.over_tasks": "По всем задачам",
     "html.over_tasks.model": "По всем задачам: {model}",
-    "over_tasks.caption": "Средние доли верных ответов на test; лучшее в каждой задаче отмечено. Ранги — от 1 "
+    "over_tasks.caption": "Средние доли верных ответов на test; лучшее в каждой задаче отмечено{but}. Ранги — от 1 "
     "(лучший) до {techniques}; равные делят среднее своих мест.",
+    "over_tasks.unmarked": ", кроме {tasks}, где его достигает и угадывание",
     "over_tasks.pairs": "Пары способов по задачам",
     "over_tasks.pairs.model": "Пары способов по задачам: {model}",
     "over_tasks.pairs.caption": "p — знаково-ранговый тест Уилкоксона по задачам, точный, двусторонний, поправка "

@@ -7,7 +7,7 @@ from typing import Any
 from tuneoff.evidence.metrics import METRICS
 from tuneoff.report.findings import of_doctor
 from tuneoff.report.formats import count, duration, listed, mean_spread, size
-from tuneoff.report.places import at_chance, several_tasks
+from tuneoff.report.places import at_chance, several_tasks, task_names
 from tuneoff.report.table import Cell, Column, Table
 from tuneoff.report.words import WORDS, Words
 
@@ -218,10 +218,18 @@ def cautions(results: Results, say: Words = WORDS) -> list[str]:
     return found
 
 
+def _best(results: Results, say: Words) -> str:
+    guessed, names = at_chance(results), task_names(results)
+    if not guessed:
+        return say("table.best")
+    on = listed([name for name in names if name in guessed], say) if len(guessed) < len(names) else ""
+    return say("table.best.guessed", tasks=say("table.best.on", tasks=on) if on else "")
+
+
 def _explanations(table: Table, results: Results, say: Words) -> list[str]:
     captions = [say("table.time")]
     if any(cell.best for row in table.rows for cell in row):
-        captions.insert(0, say("table.best"))
+        captions.insert(0, _best(results, say))
     if len(results["study"]["seeds"]) > 1:
         captions.append(say("table.spread"))
     known = [row["accuracy_interval"]["covers"] for row in results["techniques"] if row["accuracy_interval"]]
