@@ -213,3 +213,22 @@ def test_models_with_the_same_label_are_told_apart_by_their_names(tmp_path, made
     assert all(first in text or second in text for text in findings(results)) and findings(results)
     alone = build_results(made_up(techniques=("full", "lora")).write(tmp_path / "alone"))
     assert [model["label"] for model in alone["models"]] == ["small-e5 (made up)"]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_stages_without_gradient_steps_have_no_optimizer_steps_or_rate(tmp_path, made_up, language):
+    say = Words(language)
+    results = build_results(made_up(techniques=("knn", "full", "linear-probe+lora")).write(tmp_path))
+    for row in results["techniques"]:
+        row["budget"]["steps"] = {"knn": 1, "full": 3, "linear-probe+lora": 5}[row["technique"]]
+    for run in results["runs"]:
+        for stage in run["source"]["stages"]:
+            stage["budget"]["steps"] = 7
+    text, protocol = methods(results, say).text, " ".join(protocol_sentences(results, say))
+    steps = {"en": "3, 5 and 7 ", "ru": "3, 5 и 7"}[language]
+    at_once = {"en": "without gradient steps: knn.", "ru": "без градиентных шагов: knn."}[language]
+    for said in (text, protocol):
+        assert steps in said and at_once in said and "0001 (full)" in said and "0001 (knn)" not in said
+    alone = build_results(made_up(techniques=("knn",)).write(tmp_path / "alone"))
+    text, protocol = methods(alone, say).text, " ".join(protocol_sentences(alone, say))
+    assert at_once in text and "AdamW" not in text + protocol and "0001" not in text + protocol

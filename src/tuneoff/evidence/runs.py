@@ -152,6 +152,7 @@ def _source(run: Run, chain: Sequence[StageRecord | None]) -> dict[str, Any]:
                 "key": record.key if record else None,
                 "head_norm": record.head_norm if record else None,
                 "settings": dict(record.settings) if record else None,
+                "budget": dict(record.budget) if record else None,
             }
             for stage, record in zip(run.stages, chain, strict=True)
         ],

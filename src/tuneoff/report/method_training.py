@@ -9,6 +9,7 @@ from tuneoff.report.formats import count, listed, plain
 from tuneoff.report.said_once import said_by_place
 from tuneoff.report.tables import Results
 from tuneoff.report.words import WORDS, Words
+from tuneoff.techniques import get, names
 
 Row = Mapping[str, Any]
 COMMON = ("schedule", "warmup", "weight_decay", "max_grad_norm")
@@ -20,11 +21,28 @@ OWN_TARGETS = ("ia3", "ln-tuning", "peft")
 def training(results: Results, say: Words = WORDS) -> Iterator[str]:
     """Yield the sentences on how every technique was trained; what is not known is left out."""
     protocol, rows = results["study"]["protocol"], results["techniques"]
-    steps = list(dict.fromkeys(row["budget"]["steps"] for row in rows if (row["budget"] or {}).get("steps")))
-    steps = steps or ([protocol["steps"]] if protocol.get("steps") else [])
+    yield from fitted(results, say)
+    if trained_stages(results):
+        yield from _optimized(results, say)
+    results = with_earlier_stages(results)
+    if rates := said_by_place(results, rate_of, lambda name, rate: _one(name, plain(rate, say), say), say):
+        yield say("methods.rates", rates=rates)
+    own = said_by_place(
+        results, lambda row: _own(row, protocol), lambda name, settings: _one(name, _said(settings, say), say), say
+    )
+    if own:
+        yield say("methods.settings", settings=own)
+    if any("+" in row["use"] for row in rows):
+        yield say("methods.last_stage")
+    seeds = sorted({run["seed"] for run in results["runs"]})
+    yield say("methods.seeds" if len(seeds) > 1 else "methods.seed", n=len(seeds))
+
+
+def _optimized(results: Results, say: Words) -> Iterator[str]:
+    protocol, steps = results["study"]["protocol"], trained_steps(results)
     if steps and protocol.get("batch_size"):
         yield say(
-            "methods.budget",
+            "methods.budget.other" if fitted(results, say) else "methods.budget",
             steps=listed([count(n, say) for n in steps], say),
             batch_size=protocol["batch_size"],
             optimizer=cite(sources.OPTIMIZER),
@@ -38,38 +56,53 @@ def training(results: Results, say: Words = WORDS) -> Iterator[str]:
         )
     if (norm := protocol.get("max_grad_norm")) not in (None, "off", False):
         yield say("methods.clip", norm=plain(norm, say))
-    results = with_earlier_stages(results)
-    if rates := said_by_place(results, _rate, lambda name, rate: _one(name, plain(rate, say), say), say):
-        yield say("methods.rates", rates=rates)
-    own = said_by_place(
-        results, lambda row: _own(row, protocol), lambda name, settings: _one(name, _said(settings, say), say), say
-    )
-    if own:
-        yield say("methods.settings", settings=own)
-    if any("+" in row["use"] for row in rows):
-        yield say("methods.last_stage")
-    seeds = sorted({run["seed"] for run in results["runs"]})
-    yield say("methods.seeds" if len(seeds) > 1 else "methods.seed", n=len(seeds))
+
+
+def fits_at_once(use: str) -> bool:
+    """Return whether the last stage of a chain has no gradient steps; of an unknown technique, that it has some."""
+    last = use.split("+")[-1]
+    return last in names() and get(last).gradient_free
+
+
+def fitted(results: Results, say: Words = WORDS) -> list[str]:
+    """Return a sentence that names the stages without gradient steps; none where all have some."""
+    stages = with_earlier_stages(results)["techniques"]
+    found = list(dict.fromkeys(row["technique"] for row in stages if fits_at_once(row["use"])))
+    return [say("methods.fitted", techniques=listed(found, say))] if found else []
+
+
+def trained_stages(results: Results) -> list[Row]:
+    """Return the rows of the stages that had gradient steps, or will have them."""
+    return [row for row in with_earlier_stages(results)["techniques"] if not fits_at_once(row["use"])]
+
+
+def trained_steps(results: Results) -> list[int]:
+    """Return the numbers of steps of the stages with gradient steps, each once; the protocol's where none is known."""
+    rows, asked = trained_stages(results), results["study"]["protocol"].get("steps")
+    steps = list(dict.fromkeys(row["budget"]["steps"] for row in rows if (row["budget"] or {}).get("steps")))
+    return steps or ([asked] if rows and asked else [])
 
 
 def with_earlier_stages(results: Results) -> Results:
     """Return results whose techniques have a row, too, for each stage before a last one that is no technique itself."""
     named = {row["technique"] for row in results["techniques"]}
     found = {
-        (run["model"], run["task"], stage["chain"]): stage["settings"]
+        (run["model"], run["task"], stage["chain"]): stage
         for run in results["runs"]
         for stage in run["source"]["stages"][:-1]
         if stage["chain"] not in named and stage["settings"]
     }
     rows = [
-        {"model": model, "task": task, "technique": chain, "use": chain, "settings": settings}
-        for (model, task, chain), settings in found.items()
+        {"model": model, "task": task, "technique": chain, "use": chain}
+        | {"settings": stage["settings"], "budget": stage.get("budget")}
+        for (model, task, chain), stage in found.items()
     ]
     return {**results, "techniques": [*results["techniques"], *rows]}
 
 
-def _rate(row: Row) -> Any:
-    return (row["settings"] or {}).get("learning_rate")
+def rate_of(row: Row) -> Any:
+    """Return the learning rate of a row's last stage; None where it is not known or has no effect."""
+    return None if fits_at_once(row["use"]) else (row["settings"] or {}).get("learning_rate")
 
 
 def _one(technique: str, value: str, say: Words) -> str:
@@ -85,7 +118,7 @@ def _own(row: Row, protocol: Row) -> dict[str, Any] | None:
         if name != "learning_rate"
         and value is not None
         and (name not in COMMON or name in protocol)
-        and not (name in COMMON and value == protocol[name])
+        and not (name in COMMON and (value == protocol[name] or fits_at_once(row["use"])))
     }
     if "target_modules" in settings and settings["target_modules"] is None:
         found |= {} if row["use"].split("+")[-1] in OWN_TARGETS else {"target_modules": None}
@@ -116,8 +149,10 @@ def selection(results: Results, say: Words = WORDS) -> Iterator[str]:
             yield say("methods.tuned.space.rates" if rates else "methods.tuned.space", drawn="; ".join(drawn))
         if (share := tune.get("share", 1.0)) != 1:
             yield say("methods.tuned.share", share=float(share))
+    if not trained_stages(results):
+        return
     if protocol.get("checkpoint") == "best":
-        yield say("methods.best", by=by)
+        yield say("methods.best.other" if fitted(results, say) else "methods.best", by=by)
     elif protocol:
         yield say("methods.last")
     if protocol.get("eval_on") == "test":

@@ -43,6 +43,10 @@ METHODS: Mapping[str, str] = {
     "methods.also": "The same models were also measured on {names}.",
     "methods.folds": "Results are cross-validated over {folds} folds.",
     "methods.budget": "Each stage was trained for {steps} steps of {batch_size} examples with AdamW{optimizer}.",
+    "methods.budget.other": "Each other stage was trained for {steps} steps of {batch_size} examples with "
+    "AdamW{optimizer}.",
+    "methods.fitted": "Fitted at once on the vectors of the training examples, without gradient steps: {techniques}.",
+    "protocol.other_steps": "Other stages were trained for {steps} optimizer steps of {batch_size} examples.",
     "methods.schedule": "Unless a technique sets another, weight decay was {weight_decay}, and the learning rate "
     "{schedule} after a warm-up over {warmup:.0%} of the steps.",
     "methods.clip": "Gradients were clipped to a norm of {norm}.",
@@ -62,6 +66,7 @@ METHODS: Mapping[str, str] = {
     "methods.tuned.space.rates": "From lists were drawn {drawn}; rates among them in place of that span.",
     "methods.tuned.share": "A trial took {share:.0%} of a run's steps.",
     "methods.best": "Of each stage, the weights with the best {by} on the development set were kept.",
+    "methods.best.other": "Of each other stage, the weights with the best {by} on the development set were kept.",
     "methods.last": "Reported are the weights after the last step.",
     "methods.watched_test": "Learning curves were measured on the test set; nothing was chosen by them.",
     "methods.interval": "Accuracies have 95% intervals over seeds and examples.",

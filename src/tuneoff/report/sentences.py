@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuneoff.report.formats import listed, plain
-from tuneoff.report.method_training import with_earlier_stages
+from tuneoff.report.method_training import fitted, rate_of, trained_stages, trained_steps, with_earlier_stages
 from tuneoff.report.places import at_chance, several_tasks, task_label, task_names
 from tuneoff.report.rank_tables import within_tasks
 from tuneoff.report.said_once import said_by_place
@@ -78,24 +78,24 @@ def _outcome(results: Results, table: Table, say: Words) -> list[str]:
 def protocol_sentences(results: Results, say: Words = WORDS) -> list[str]:
     """Return the protocol as sentences; what is not known is left out."""
     study = results["study"]
-    protocol, rows = study["protocol"], results["techniques"]
+    protocol, rows = study["protocol"], trained_stages(results)
     return [
-        *_budget(protocol, rows, say),
-        *_optimizer(protocol, say),
+        *fitted(results, say),
+        *_budget(results, say),
+        *(_optimizer(protocol, say) if rows else ()),
         *_rates(results, say),
-        *_evaluation(protocol, rows, say),
+        *(_evaluation(protocol, rows, say) if rows else ()),
         say("protocol.reported"),
         say("protocol.seeds", seeds=plain(sorted({run["seed"] for run in results["runs"]}), say)),
     ]
 
 
-def _budget(protocol: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], say: Words) -> list[str]:
-    steps = list(dict.fromkeys(row["budget"]["steps"] for row in rows if (row["budget"] or {}).get("steps")))
-    if not steps and protocol.get("steps"):
-        steps = [protocol["steps"]]
+def _budget(results: Results, say: Words) -> list[str]:
+    protocol, steps = results["study"]["protocol"], trained_steps(results)
     if not steps or not protocol.get("batch_size"):
         return []
     message = "protocol.steps" if len(steps) == 1 else "protocol.stage_steps"
+    message = "protocol.other_steps" if fitted(results, say) else message
     return [say(message, steps=listed([plain(n, say) for n in steps], say), batch_size=protocol["batch_size"])]
 
 
@@ -115,7 +115,7 @@ def _optimizer(protocol: Mapping[str, Any], say: Words) -> list[str]:
 def _rates(results: Results, say: Words) -> list[str]:
     rates = said_by_place(
         with_earlier_stages(results),
-        lambda row: (row["settings"] or {}).get("learning_rate"),
+        rate_of,
         lambda name, rate: say("methods.of", value=plain(rate, say), technique=name),
         say,
     )
