@@ -134,6 +134,7 @@ def test_the_caption_on_marks_leaves_out_what_guessing_reaches(tmp_path, made_up
         (["easy", "hard"], "marked, but for accuracy, loss and F1, which guessing reaches too."),
     ):
         results["study"]["notices"] = [{"id": "guessing", "values": values, "tasks": named}] if named else []
+        results["ranks"][0]["at_chance"] = named
         table = results_table(results)
         marked = [row[names(table).index("accuracy")].best for row in table.rows]
         assert table.explanations[0].endswith(plain) and sum(marked) == 2 - len(named)
