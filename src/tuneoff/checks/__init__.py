@@ -12,7 +12,7 @@ from tuneoff.checks.messages import Texts
 __all__ = ["Check", "Finding", "all_checks", "quick_names", "words_of"]
 
 #: What runs before what: the cheap and the fatal first. A check that is not named here comes last.
-ORDER = ("labels", "leakage", "shortcut", "length", "numbers", "memory", "power", "padding")
+ORDER = ("labels", "leakage", "shortcut", "length", "numbers", "memory", "power", "rank", "padding")
 
 
 @cache
