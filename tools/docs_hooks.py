@@ -48,8 +48,12 @@ def study_page() -> str:
 
 
 def _techniques() -> list[str]:
-    from tuneoff.schema import settings_schema
+    from tuneoff.technique_schema import tidy
     from tuneoff.techniques import StageSettings, get, names
+
+    def settings_schema(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = tidy(get(name).settings_class.model_json_schema())["properties"]
+        return found
 
     common = StageSettings.model_fields
     lines = ["## Techniques", "", "Every technique has these settings:", ""]
