@@ -1,11 +1,9 @@
 """Tiny random models of each family with tiny tokenizers, saved as folders like real ones; and a study of one."""
 
 import gc
-import importlib.util
 import json
 import os
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from transformers import AutoModel, AutoModelForSequenceClassification
 
+from tests.tiny_models import FAMILIES, make_config, make_tokenizer
 from tuneoff.evidence import task_files
 from tuneoff.evidence.baselines import text_baselines
 from tuneoff.executors.local import Observer
@@ -26,19 +25,6 @@ from tuneoff.techniques.base import Optimization
 from tuneoff.training.build import apply_technique
 from tuneoff.training.inputs import TokenInputs
 from tuneoff.training.job import Budget, Execution, Job
-
-
-def beside(name):
-    """Import a file beside this one, which is no test: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny_models = beside("tiny_models")
-FAMILIES, make_config, make_tokenizer = tiny_models.FAMILIES, tiny_models.make_config, tiny_models.make_tokenizer
 
 MODULES_SETTLED = 0
 
@@ -223,9 +209,9 @@ def listener():
 @pytest.fixture(scope="session")
 def made_up():
     """The class that makes up run directories: made_up(techniques=..., seeds=...).write(folder)."""
-    if "fabricate" not in sys.modules:
-        beside("fabricate")
-    return sys.modules["fabricate"].Fabricated
+    from tests.fabricate import Fabricated
+
+    return Fabricated
 
 
 TEXTS = ["the cat sat on the mat", "old man", "the dog ran far in rain", "a", "the very old woman reads a book", "cat"]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tuneoff.errors import StudyError
-from tuneoff.reading import read_study, resolved_yaml, shipped_studies, study_from_mapping
+from tuneoff.reading import read_study, resolved_yaml, study_from_mapping
+from tuneoff.shipped import shipped_studies
 from tuneoff.study import DEFAULT_TECHNIQUES, Protocol, Study, TaskSpec, TechniqueSpec
 
 SHORT = "model: m\ntask: terra\n"

@@ -3,59 +3,20 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
-import pandas as pd
 import pytest
-import torch
 
 from tuneoff.errors import StoreError
 from tuneoff.store import (
     HISTORY,
     RECORD,
-    StageAddress,
-    StageRecord,
     Store,
 )
-
-ADDRESS = StageAddress("small", "rte", "linear-probe+lora", 3)
-HISTORY_ROWS = [{"event": "train", "step": 1, "loss": 0.5}, {"event": "eval", "step": 1, "loss": None, "split": "да"}]
-FRAME = pd.DataFrame(
-    {"split": ["test", "test"], "row": [0, 5], "source_id": ["a", None], "step": [1, 1], "label": [0, 1]}
-    | {"logits": [[0.5, -1.0], [2.0, 0.25]]}
-)
-WEIGHT = {"head.weight": torch.tensor([[0.1, 0.2], [0.3, 0.4]])}
-
-
-def record(address=ADDRESS, **changes):
-    known = StageRecord(
-        address=address,
-        status="done",
-        parent="linear-probe",
-        technique="lora",
-        key="k" * 64,
-        key_parts={"model": {"weights": "w"}, "seeds": {"init": 2**62 + 1}},
-        settings={"rank": 8},
-        budget={"steps": 4, "batch_size": 2, "eval_every": 2, "eval_on": "test"},
-        parameters={"trained": 4, "total": 40},
-        seconds={"training": 1.25},
-        seconds_alone={"training": 1.25},
-        tokens={"trained": 7},
-        peak_memory={"bytes": 5, "kind": "resident"},
-        machine={"device": "cpu"},
-        started="2026-01-01T00:00:00+00:00",
-        ended="2026-01-01T00:00:01+00:00",
-    )
-    return replace(known, **changes)
 
 
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "run")
-
-
-def finish(store, one=None, history=HISTORY_ROWS, predictions=FRAME, weights=WEIGHT):
-    return store.finish(one or record(), history, predictions, weights)
 
 
 def test_descriptions_read_back(store):

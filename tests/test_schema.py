@@ -11,8 +11,9 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from typer.testing import CliRunner
 
 from tuneoff.cli import app
-from tuneoff.reading import resolved_yaml, shipped_studies, study_from_mapping
+from tuneoff.reading import resolved_yaml, study_from_mapping
 from tuneoff.schema import study_schema
+from tuneoff.shipped import shipped_studies
 from tuneoff.technique_entries import KEYS
 from tuneoff.techniques import get, names
 from tuneoff.yaml_source import read_yaml

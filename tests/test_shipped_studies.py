@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuneoff.reading import read_study, resolved_yaml, shipped_studies
+from tuneoff.reading import read_study, resolved_yaml
+from tuneoff.shipped import shipped_studies
 from tuneoff.study import DEFAULT_TECHNIQUES, Protocol, Study, TaskSpec
 
 

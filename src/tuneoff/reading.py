@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,27 +12,25 @@ from tuneoff.changes import OPTIONS, Changes, unfold
 from tuneoff.complaints import Complaints
 from tuneoff.errors import MisfitError, ModelError, StudyError
 from tuneoff.naming import folder_name, slug
+from tuneoff.shipped import SUFFIXES, shipped_names, shipped_text
 from tuneoff.study import DEFAULT_TECHNIQUES, ModelSpec, Protocol, Study, TaskSpec
 from tuneoff.technique_entries import TechniqueReader
 from tuneoff.words import described, ended, listed, near, shortened
 from tuneoff.yaml_source import LARGEST, KeyPath, Source, plain, read_yaml, shown, to_yaml
 
 TOP_LEVEL = ("name", "title", "model", "models", "task", "tasks", "techniques", "protocol")
-SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class ReadStudy:
     """A checked study, the folder that its relative paths start from, and the file or shipped name it came from.
 
-    `entries` says of techniques, by name, where their entries stand: 'study.yaml:12: techniques[1]'; `written` has the
-    line of each part, where it was written in a file.
+    `written` has the line of each part, where it was written in a file.
     """
 
     study: Study
     base: Path
     source: str
-    entries: Mapping[str, str] = field(default_factory=dict)
     written: Source | None = field(default=None, repr=False, compare=False)
 
     @contextmanager
@@ -42,9 +39,16 @@ class ReadStudy:
         try:
             yield
         except MisfitError as error:
-            part = error.chain.rpartition("+")[2]
-            place = self.entries.get(error.chain) or self.entries.get(part) or self.source
-            raise ModelError(f"{place}: {error}") from error
+            raise ModelError(f"{self._entry(error.chain)}: {error}") from error
+
+    def _entry(self, chain: str) -> str:
+        """Return where a stage's technique, or its last part's, was written: 'study.yaml:12: techniques[1]'."""
+        numbers = {spec.name: number for number, spec in enumerate(self.study.techniques)}
+        number = numbers.get(chain, numbers.get(chain.rpartition("+")[2]))
+        if self.written is None or number is None:
+            return self.source
+        path = ("techniques", number)
+        return f"{self.place(path)}: {shown(path)}"
 
     def place(self, path: KeyPath) -> str:
         """Return where a part of the study was written, for messages: 'study.yaml:12', or the source's name."""
@@ -71,21 +75,13 @@ def read_study(
             content, base = path.read_bytes(), path.parent
         except OSError as error:
             raise StudyError(f"{name_or_path}: cannot be read: {error.strerror}.") from None
-    elif name_or_path in _shipped_names():
-        content, base = _shipped(name_or_path), Path()
+    elif name_or_path in shipped_names():
+        content, base = shipped_text(name_or_path), Path()
     else:
         raise StudyError(_not_found(path, name_or_path))
     source, problems = read_yaml(content, name_or_path)
     study = _checked(source, problems, folder_name(slug(path.stem), "study") or "study", settings, overrides or {})
-    return ReadStudy(study, base, name_or_path, _places_of_entries(source), source)
-
-
-def _places_of_entries(source: Source) -> dict[str, str]:
-    """Return where the entry of each technique stands, by its name."""
-    paths = {
-        entry.get("name", entry.get("use")): ("techniques", n) for n, entry in enumerate(source.value["techniques"])
-    }
-    return {name: f"{source.place(path)}: {shown(path)}" for name, path in paths.items()}
+    return ReadStudy(study, base, name_or_path, source)
 
 
 def study_from_mapping(mapping: Mapping[str, Any], where: str = "study") -> Study:
@@ -94,11 +90,6 @@ def study_from_mapping(mapping: Mapping[str, Any], where: str = "study") -> Stud
     Sections such as Protocol(...) and paths may stand in it. Raises StudyError with all that is wrong.
     """
     return _checked(Source(where, dict(mapping)), [], "study", (), {})
-
-
-def shipped_studies() -> dict[str, str]:
-    """Return the names of the studies that come with tuneoff, each with its title."""
-    return {name: str(read_yaml(_shipped(name), name)[0].value["title"]) for name in _shipped_names()}
 
 
 def resolved_yaml(study: Study) -> str:
@@ -111,15 +102,6 @@ def resolved_yaml(study: Study) -> str:
     return f"{heading}\n{to_yaml(written)}"
 
 
-def _shipped_names() -> list[str]:
-    folder = files("tuneoff") / "studies"
-    return sorted(PurePath(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(SUFFIXES))
-
-
-def _shipped(name: str) -> bytes:
-    return (files("tuneoff") / "studies" / f"{name}.yaml").read_bytes()
-
-
 def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
     """Return whether a path is a file or folder; one that no file can have (too long, a zero byte) is neither."""
     try:
@@ -130,7 +112,7 @@ def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
 
 def _not_found(path: Path, given: str) -> str:
     """Say what else could have been meant by a name that is neither a file nor a shipped study."""
-    shipped = _shipped_names()
+    shipped = shipped_names()
     if given and _is(path, Path.is_dir):
         inside = [str(entry) for entry in sorted(path.iterdir()) if entry.suffix in SUFFIXES]
         hint = f" Study files in it: {listed(inside)}." if inside else ""

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import pytest
 
-from tuneoff.reading import shipped_studies
+from tuneoff.shipped import shipped_studies
 from tuneoff.techniques import get, names
 
 COMMANDS = ("run", "plan", "doctor", "report", "predict", "audit", "compare", "init", "studies", "techniques", "clean")

@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 
+from tests.models.cached import SHAPES, filled, hidden, made
 from tuneoff.errors import StoreError
 from tuneoff.models import mapped_file
 from tuneoff.models.activation_cache import (
@@ -22,17 +23,6 @@ from tuneoff.models.activation_cache import (
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def made(asked=None):
-    """Vectors of two splits; each call is noted in `asked`."""
-    if asked is not None:
-        asked.append(1)
-    vectors = {
-        "train": torch.randn(7, 4, generator=torch.Generator().manual_seed(1)),
-        "test": torch.arange(8.0).reshape(4, 2).T,
-    }
-    return Features(vectors, Cost(0.1 + 0.2, 1e-9, 12.5, 2**40), computed_now=True)
 
 
 def test_the_folder_is_the_users_choice_else_the_systems(cache, monkeypatch):
@@ -84,27 +74,6 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch):
     made = Features({"train": torch.zeros(2, 3)}, Cost(0.0, 0.0, 0.0, 1), computed_now=True)
     with pytest.raises(StoreError, match="set TUNEOFF_CACHE"):
         cached_features("key", lambda: made)
-
-
-SHAPES = {"train": (5, 4), "test": (2, 4)}
-
-
-def filled(value=1.0, asked=None):
-    """Return what computes hidden states: each row `value`; each call is noted in `asked`."""
-
-    def compute(put):
-        if asked is not None:
-            asked.append(1)
-        for name, (rows, width) in SHAPES.items():
-            for row in reversed(range(rows)):
-                put(name, row, torch.full((1, width), value))
-        return Cost(0.0, 0.5, 2.0, 7)
-
-    return compute
-
-
-def hidden(key, value=1.0, asked=None, say=lambda _: None):
-    return cached_hidden(key, SHAPES, torch.float32, filled(value, asked), say)
 
 
 def names(cache):

@@ -11,10 +11,9 @@ import pytest
 import torch
 
 import tuneoff.models.activation_cache as module
+from tests.models.cached import SHAPES, filled, hidden, made
 from tuneoff.errors import StoreError
 from tuneoff.models.activation_cache import (
-    Cost,
-    Features,
     cache_limit,
     cached_features,
     cached_hidden,
@@ -26,38 +25,6 @@ from tuneoff.models.mapped_file import file_size
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def made(asked=None):
-    """Vectors of two splits; each call is noted in `asked`."""
-    if asked is not None:
-        asked.append(1)
-    vectors = {
-        "train": torch.randn(7, 4, generator=torch.Generator().manual_seed(1)),
-        "test": torch.arange(8.0).reshape(4, 2).T,
-    }
-    return Features(vectors, Cost(0.1 + 0.2, 1e-9, 12.5, 2**40), computed_now=True)
-
-
-SHAPES = {"train": (5, 4), "test": (2, 4)}
-
-
-def filled(value=1.0, asked=None):
-    """Return what computes hidden states: each row `value`; each call is noted in `asked`."""
-
-    def compute(put):
-        if asked is not None:
-            asked.append(1)
-        for name, (rows, width) in SHAPES.items():
-            for row in reversed(range(rows)):
-                put(name, row, torch.full((1, width), value))
-        return Cost(0.0, 0.5, 2.0, 7)
-
-    return compute
-
-
-def hidden(key, value=1.0, asked=None, say=lambda _: None):
-    return cached_hidden(key, SHAPES, torch.float32, filled(value, asked), say)
 
 
 def names(cache):

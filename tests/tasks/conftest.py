@@ -1,20 +1,12 @@
 """Small data sets on disk."""
 
 import csv
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# What several tests here import; they are no package.
-_spec = importlib.util.spec_from_file_location("layouts", Path(__file__).with_name("layouts.py"))
-assert _spec and _spec.loader
-sys.modules["layouts"] = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(sys.modules["layouts"])
 
 Rows = list[dict[str, Any]]
 Write = Callable[[str, Rows], Path]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from datasets import DatasetDict
-from layouts import ALL, RUSSIAN, THREE, on_hub, write_archive
 
+from tests.tasks.layouts import ALL, RUSSIAN, THREE, on_hub, write_archive
 from tuneoff.errors import DataError, StudyError
 from tuneoff.evidence.metrics import METRICS
 from tuneoff.study import TaskSpec

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-from layouts import ENTAILMENT, MNLI, write_archive
 
+from tests.tasks.layouts import ENTAILMENT, MNLI, write_archive
 from tuneoff.errors import DataError, StudyError
 from tuneoff.reading import read_study, resolved_yaml, study_from_mapping
 from tuneoff.study import TaskSpec

@@ -12,8 +12,8 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
+from tests.techniques.of_peft import FITTING, complaints, study, technique
 from tuneoff.errors import ModelError, StudyError
-from tuneoff.reading import study_from_mapping
 from tuneoff.techniques import get
 from tuneoff.techniques.composition import StageSpec, compose
 from tuneoff.techniques.peft_check import complaint
@@ -23,31 +23,6 @@ from tuneoff.training.build import Ancestor, apply_technique, build_classifier
 
 EVERY = sorted(one.value for one in PEFT_TYPE_TO_CONFIG_MAPPING)
 USABLE = [kind for kind in EVERY if kind not in {*PROMPTS, *REFUSED}]
-# What a model of 32 numbers wide needs.
-FITTING = {
-    "C3A": {"block_size": 8},
-    "ROAD": {"group_size": 8},
-    "MISS": {"r": 8},
-    "SHIRA": {"r": 4},
-    "VBLORA": {"vector_length": 8, "num_vectors": 16},
-    "WAVEFT": {"n_frequency": 100},
-    "SUPERTUNING": {"sparsity": 0.9},
-    "GRALORA": {"r": 8},
-}
-
-
-def study(*techniques):
-    return study_from_mapping({"model": "m", "task": "mini_rte", "techniques": list(techniques)})
-
-
-def complaints(**peft):
-    with pytest.raises(StudyError) as caught:
-        study({"name": "mine", "peft": peft})
-    return str(caught.value)
-
-
-def technique(kind, **fields):
-    return get("peft")(get("peft").settings_class(peft={"type": kind, **FITTING.get(kind, {}), **fields}))
 
 
 def test_every_type_of_peft_is_usable_or_refused():
@@ -263,69 +238,3 @@ def test_the_hidden_states_are_those_of_pefts_own_wrapper(kind, fields, load, ba
         plain = bare("bert").eval()(**inputs).last_hidden_state[mask.bool()]
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     assert (found - plain).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize(
-    ("fields", "layers"),
-    [
-        ({"target_modules": ["query"]}, ["0.attention.self.query", "1.attention.self.query"]),
-        ({"target_modules": ["query"], "layers_to_transform": [1]}, ["1.attention.self.query"]),
-        ({"target_modules": r".*layer\.0\.(intermediate|output)\.dense"}, ["0.intermediate.dense", "0.output.dense"]),
-        ({"layers_to_transform": [1]}, ["1.attention.self.query", "1.attention.self.value"]),
-        ({"target_modules": ["dense"], "exclude_modules": ["intermediate.dense"], "layers_to_transform": 0}, None),
-    ],
-)
-def test_layers_are_chosen_as_peft_chooses_them(fields, layers, load):
-    trained = apply_technique(technique("LORA", **fields), load("bert"), 1)
-    found = sorted({key.partition(".lora_")[0] for key in trained if key != "head.weight"})
-    layers = layers or ["0.attention.output.dense", "0.output.dense"]
-    assert found == [f"backbone.encoder.layer.{layer}" for layer in layers]
-
-
-@pytest.mark.parametrize("family", ["bert", "qwen3", "gpt2"])
-@pytest.mark.parametrize("fields", [{"type": "VERA", "r": 4}, {"type": "LORA"}])
-def test_layers_are_chosen_by_number_where_no_names_are_given(fields, family, load):
-    """Also where a type's technique gives whole names, and where names begin with the list of layers."""
-    make = get("peft").settings_class
-    every = get("peft")(make(peft=fields)).targets(load(family))
-    for number in (0, 1):
-        one = get("peft")(make(peft=fields | {"layers_to_transform": [number]})).targets(load(family))
-        assert one.keys() == {name for name in every if f".{number}." in f".{name}"}
-        assert 2 * len(one) == len(every)
-
-
-@pytest.mark.parametrize(
-    ("fields", "why"),
-    [
-        (
-            {"layers_to_transform": [99]},
-            r"no layer is left with `layers_to_transform: \[99\]`; the linear layers are dense",
-        ),
-        ({"layers_to_transform": [1, 7]}, r"there is no layer 7 with such modules"),
-        ({"exclude_modules": ["query", "value"]}, r"no layer is left with `exclude_modules: \['query', 'value'\]`"),
-    ],
-)
-def test_what_leaves_no_layer_is_named(fields, why, load):
-    with pytest.raises(ModelError, match=why):
-        apply_technique(technique("LORA", **fields), load("bert"), 0)
-
-
-def test_all_linear_leaves_a_classs_own_head_out(native, make_technique):
-    from tuneoff.models.classifier import init_head, load_classifier
-
-    classifier = load_classifier(native("roberta"), ["a", "b"], device="cpu")
-    init_head(classifier, 0)
-    trained = apply_technique(technique("LORA", target_modules="all-linear"), classifier, 0)
-    adapted = {key.partition(".lora_")[0] for key in trained if ".lora_" in key}
-    assert len(adapted) == 2 * 6 and not [key for key in adapted if "classifier" in key]
-    assert {key for key in trained if ".lora_" not in key} == set(classifier.head_parameters())
-
-
-@pytest.mark.parametrize("fields", [{"target_modules": ["qeury"]}, {"target_modules": r"nothing\..*"}])
-def test_layers_that_there_are_not_are_refused_with_those_that_there_are(fields, load):
-    with pytest.raises(ModelError, match=r"dense.*key.*query.*value"):
-        apply_technique(technique("LORA", **fields), load("bert"), 0)
-
-
-def test_a_pattern_that_is_none_is_told():
-    assert "`target_modules`" in complaints(type="lora", target_modules="(")

@@ -29,7 +29,7 @@ def init(
 @app.command()
 def studies() -> None:
     """List the studies that come with tuneoff."""
-    from tuneoff.reading import shipped_studies
+    from tuneoff.shipped import shipped_studies
 
     for name, title in shipped_studies().items():
         typer.echo(f"{name:12} {title}")

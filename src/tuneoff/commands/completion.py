@@ -9,7 +9,7 @@ from typer import Context
 
 def complete_study(incomplete: str) -> Iterator[str]:
     """Yield the shipped studies and the study files (and folders to look into) that begin as what was typed."""
-    from tuneoff.reading import SUFFIXES, shipped_studies
+    from tuneoff.shipped import SUFFIXES, shipped_studies
 
     yield from (name for name in shipped_studies() if name.startswith(incomplete))
     typed = Path(incomplete)
